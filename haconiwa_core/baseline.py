@@ -1,0 +1,85 @@
+"""The core's own steps: what every container gets, whatever its features are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from haconiwa_core import linux
+from haconiwa_core.facts import Groups, Namespace, NewRoot, Umask
+from haconiwa_core.linux.constants import CAP_SETGID, CLONE_NEWNS, Mode
+from haconiwa_core.operation import Slot
+from haconiwa_core.stages import Stage
+from haconiwa_core.steps import Step
+
+if TYPE_CHECKING:
+    from haconiwa_core.planning import Planning
+
+STREAMS = ("stdin", "stdout", "stderr")
+
+_OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY
+_INPUT = os.O_RDONLY | os.O_NOCTTY
+
+
+def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
+    """Yield the core's steps of a start.
+
+    Args:
+        planning: with all facts.
+        steps: of all features.
+    """
+    yield from _streams(planning)
+    yield Step(Stage.ADOPT, linux.set_oom_score_adj, Slot("target"), 0)
+    yield from _settle(planning)
+    if planning.facts.get(NewRoot) is None and any(step.stage is Stage.MOUNTS for step in steps):
+        yield Step(Stage.MOUNTS, linux.open_directory, "/", into=Slot("root"))
+    yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode((planning.facts.get(Umask) or Umask()).mask))
+    yield Step(Stage.CREDENTIALS, linux.change_directory, planning.container.workdir)
+    if may_set_groups(planning):
+        yield Step(Stage.CREDENTIALS, linux.set_groups, (planning.facts.get(Groups) or Groups()).groups)
+    yield Step(Stage.EXEC, linux.reset_signals)
+    yield Step(Stage.EXEC, linux.close_descriptors_on_exec)
+    yield Step(Stage.EXEC, linux.report, int(Stage.EXEC))
+    yield Step(Stage.EXEC, linux.execute, *_command(planning))
+
+
+def may_set_groups(planning: Planning) -> bool:
+    """Return whether setgroups(2) is allowed: an ordinary user's namespace denies it."""
+    return planning.host.has_capability(CAP_SETGID)
+
+
+def _settle(planning: Planning) -> Iterator[Step]:
+    if planning.user_namespace:
+        yield Step(Stage.SETTLE, linux.become_root, after=(Namespace,))
+    if any(found.flag == CLONE_NEWNS and not found.joined for found in planning.facts.all(Namespace)):
+        yield Step(Stage.SETTLE, linux.make_tree_private, after=(Namespace,))
+
+
+def _streams(planning: Planning) -> Iterator[Step]:
+    yield Step(Stage.SESSION, linux.new_session)
+    yield Step(Stage.SESSION, linux.new_session_keyring)
+    for number, stream in enumerate(STREAMS):
+        target = Slot(stream)
+        kind, _, path = getattr(planning.container, stream).partition(":")
+        flags = _OUTPUT if number else _INPUT
+        if kind == "inherit":
+            yield Step(Stage.PREPARE, linux.duplicate, Slot(f"caller-{stream}"), into=target)
+        elif kind == "null":
+            yield Step(Stage.PREPARE, linux.open_file, "/dev/null", os.O_RDWR, 0, into=target)
+        elif kind == "log":
+            yield Step(Stage.PREPARE, linux.open_log, Slot("directory"), into=target)
+        elif kind == "host":
+            yield Step(Stage.PREPARE, linux.open_file, planning.host_path(path), flags, Mode(0o600), into=target)
+        else:
+            yield Step(Stage.SESSION, linux.open_file, path, flags, Mode(0o600), into=target)
+        yield Step(Stage.SESSION, linux.install_stream, target, number)
+
+
+def _command(planning: Planning) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    environment = planning.container.environment()
+    command = tuple(planning.container.command)
+    program = command[0]
+    folders = [""] if "/" in program else environment["PATH"].split(":")
+    candidates = tuple(os.path.join(folder, program) for folder in folders)
+    return candidates, command, tuple(f"{name}={value}" for name, value in environment.items())

@@ -1,0 +1,32 @@
+"""`haconiwa diff`."""
+
+from __future__ import annotations
+
+import difflib
+from argparse import Namespace as Options
+
+from haconiwa_core.cli.selection import host_facts
+from haconiwa_core.definition import read
+from haconiwa_core.log import Log, escape
+from haconiwa_core.planning import plan
+from haconiwa_core.plugins.loading import Plugins
+
+
+def main(options: Options, log: Log) -> int:
+    """Print how two plans differ, step by step; return 1 if they do, else 0."""
+    plugins = Plugins()
+    host = host_facts(options.host)
+    first, second = (
+        [
+            f"{container.name}: " + "  ".join(filter(None, row))
+            for container in read(file, plugins)
+            for row in plan(container, host, plugins).rows()
+        ]
+        for file in (options.first, options.second)
+    )
+    different = False
+    for line in difflib.unified_diff(first, second, options.first, options.second, lineterm="", n=0):
+        different = True
+        if not line.startswith("@@"):
+            print(escape(line))
+    return int(different)

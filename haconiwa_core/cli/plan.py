@@ -1,0 +1,40 @@
+"""`haconiwa plan`."""
+
+from __future__ import annotations
+
+from argparse import Namespace as Options
+
+from haconiwa_core.cli.output import print_json, print_table
+from haconiwa_core.cli.selection import host_facts, selected
+from haconiwa_core.log import Log
+from haconiwa_core.plan import Plan
+from haconiwa_core.planning import plan
+from haconiwa_core.plugins.loading import Plugins
+
+
+def main(options: Options, log: Log) -> int:
+    """Print the plans of the selected containers, or the facts of this host; return 0."""
+    host = host_facts(options.host)
+    if options.show_host:
+        print_json(host.to_json())
+        return 0
+    plugins = Plugins()
+    plans = [plan(container, host, plugins) for container in selected(options, plugins)]
+    if options.format == "json":
+        print_json([item.to_json() for item in plans])
+        return 0
+    for number, item in enumerate(plans):
+        if number:
+            print()
+        _print(item)
+    return 0
+
+
+def _print(item: Plan) -> None:
+    host = item.host
+    print(f"{item.container.name} on Linux {host.kernel} {host.machine} as user {host.uid}")
+    print_table(("STAGE", "PLUGIN", "STEP", "UNDO"), item.rows())
+    for read in item.inputs:
+        print(f"input: {read.path} sha256:{read.digest}")
+    for note in item.notes:
+        print(f"note: {note}")

@@ -1,0 +1,115 @@
+"""`haconiwa plugins`."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import Namespace as Options
+from typing import Any
+
+from haconiwa_core.cli.output import print_json, print_table
+from haconiwa_core.errors import PluginError
+from haconiwa_core.feature import Feature, option_help
+from haconiwa_core.log import Log
+from haconiwa_core.options import annotations_of, describe
+from haconiwa_core.plugins.discovery import Installed, State, installed, read_settings, write_settings
+
+
+def main(options: Options, log: Log) -> int:
+    """List, show, enable or disable plugins; return 0."""
+    actions = {"list": _list, "show": _show, "enable": _switch, "disable": _switch}
+    actions[options.action](options)
+    return 0
+
+
+def _list(options: Options) -> None:
+    rows = [_row(plugin, load=options.load) for plugin in installed()]
+    if options.format == "json":
+        print_json(rows)
+        return
+    header = ["name", "distribution", "version", "api", "state", "stages"]
+    cells = [[*(row[key] for key in header[:4]), _state_text(row), " ".join(row["stages"] or ())] for row in rows]
+    shown = header if options.load else header[:-1]
+    print_table([word.upper() for word in shown], [row[: len(shown)] for row in cells])
+
+
+def _state_text(row: dict[str, Any]) -> str:
+    return f"{row['state']} ({row['reason']})" if row["reason"] else str(row["state"])
+
+
+def _row(plugin: Installed, *, load: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "api": plugin.api,
+        "state": str(plugin.state),
+        "reason": plugin.reason,
+        "stages": None,
+    }
+    if load and plugin.state is State.ENABLED:
+        try:
+            row["stages"] = [stage.name for stage in _load(plugin).stages]
+        except PluginError as error:
+            row["state"], row["reason"] = str(State.BROKEN), str(error)
+    return row
+
+
+def _load(plugin: Installed) -> type[Feature]:
+    from haconiwa_core.plugins.loading import Plugins
+
+    return Plugins([plugin]).feature_class(plugin.name)
+
+
+def _show(options: Options) -> None:
+    found = [plugin for plugin in installed() if plugin.name == options.plugin]
+    if not found:
+        raise PluginError(f"no plugin named {options.plugin} is installed; see `haconiwa plugins list`")
+    rows = [_row(plugin, load=True) for plugin in found]
+    for row, plugin in zip(rows, found, strict=True):
+        loaded = row["stages"] is not None
+        row["options"] = _options(_load(plugin)) if loaded else None
+        row["summary"] = (_load(plugin).__doc__ or "").partition("\n")[0] if loaded else None
+    if options.format == "json":
+        print_json(rows[0] if len(rows) == 1 else rows)
+        return
+    for row in rows:
+        print(f"{row['name']}: {row['summary'] or row['reason']}")
+        print(f"distribution {row['distribution']} {row['version']}, api {row['api']}, {_state_text(row)}")
+        if row["options"] is not None:
+            print(f"stages {' '.join(row['stages'])}\n")
+            cells = [[item["name"], item["type"], item["default"], item["help"]] for item in row["options"]]
+            print_table(["OPTION", "TYPE", "DEFAULT", "HELP"], cells)
+
+
+def _options(feature: type[Feature]) -> list[dict[str, str]]:
+    helps = option_help(feature)
+    return [
+        {
+            "name": item.name,
+            "type": describe(annotations_of(feature)[item.name]),
+            "default": "required" if item.default is dataclasses.MISSING else _default(item.default),
+            "help": helps[item.name],
+        }
+        for item in dataclasses.fields(feature)
+    ]
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+
+
+def _switch(options: Options) -> None:
+    name = options.plugin
+    disabled = set(read_settings())
+    if options.action == "enable":
+        disabled.discard(name)
+    else:
+        if not any(plugin.name == name for plugin in installed()):
+            raise PluginError(f"no plugin named {name} is installed; see `haconiwa plugins list`")
+        disabled.add(name)
+    path = write_settings(disabled)
+    print(f"{name} {options.action}d in {path}")

@@ -1,0 +1,62 @@
+"""Which containers a command line means."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace as Options
+from dataclasses import replace
+from pathlib import Path
+
+from haconiwa_core.container import Container
+from haconiwa_core.definition import Overrides, read
+from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.feature import Source
+from haconiwa_core.host import HostFacts, gather
+from haconiwa_core.plugins.loading import Plugins
+
+
+def selected(options: Options, plugins: Plugins) -> list[Container]:
+    """Return the containers of FILE, or the one that the options describe, with all changes applied.
+
+    Raises:
+        HaconiwaError: the file cannot be used.
+        DefinitionError: with all problems.
+    """
+    overrides = Overrides(options.enabled, options.disabled, options.settings)
+    if options.file:
+        containers = _named(read(options.file, plugins), options)
+        if options.command:
+            containers = [replace(item, command=options.command).at(item.place) for item in containers]
+    elif options.command:
+        name = Path(options.command[0]).name
+        container = Container(name if name.isalnum() else "container", options.command, folder=os.getcwd())
+        containers = [container.at(Source("command line", 0))]
+    else:
+        raise HaconiwaError("give a definition FILE, or a command after --")
+    return [overrides.apply(container, plugins) for container in containers]
+
+
+def host_facts(file: str | None) -> HostFacts:
+    """Return the facts of the running host, or those in a file."""
+    if file is None:
+        return gather()
+    try:
+        return HostFacts.from_json(Path(file).read_text("utf-8"), file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise HaconiwaError(f"{file}: cannot be read: {error}") from error
+
+
+def _named(containers: list[Container], options: Options) -> list[Container]:
+    if not options.names:
+        return containers
+    by_name = {container.name: container for container in containers}
+    unknown = [name for name in options.names if name not in by_name]
+    if unknown:
+        known = ", ".join(by_name)
+        raise DefinitionError(
+            [
+                Problem(f"defines no container named {name}", file=options.file, hint=f"it has {known}")
+                for name in unknown
+            ]
+        )
+    return [by_name[name] for name in dict.fromkeys(options.names)]

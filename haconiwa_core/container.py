@@ -1,0 +1,158 @@
+"""What a user writes: one container, as a command, its surroundings and its features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from haconiwa_core.errors import Problem
+from haconiwa_core.feature import Feature, Source, caller
+from haconiwa_core.options import check
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z", re.ASCII)
+_VARIABLE = re.compile(r"\A[^=\0]+\Z")
+_STREAMS = ("inherit", "null", "log")
+
+
+@dataclass(frozen=True)
+class Container:
+    """The definition of one container. Immutable: every change returns another one.
+
+    Args:
+        name: matches `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+        command: the program and its arguments; a program without "/" is looked for in the
+            container's PATH.
+        features: at most one of each kind; one that is added again replaces the former whole.
+        env: the whole environment; a sane PATH is added where it has none.
+        workdir: absolute path inside.
+        stdin, stdout, stderr: "inherit", "null", "log" (output only), "file:PATH" inside the
+            container, or "host:PATH" on the host; output files are appended to, mode 0600.
+        folder: where relative paths of the host start; the definition's folder.
+    """
+
+    name: str
+    command: Sequence[str] = ()
+    features: Sequence[Feature] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+    stdin: str = "inherit"
+    stdout: str = "inherit"
+    stderr: str = "inherit"
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        if "source" not in self.__dict__:
+            object.__setattr__(self, "source", caller(3))
+        if not isinstance(self.command, str):
+            object.__setattr__(self, "command", tuple(self.command))
+        if isinstance(self.env, Mapping):
+            object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
+        by_section = {feature.section: feature for feature in self.features}
+        object.__setattr__(self, "features", tuple(by_section[name] for name in sorted(by_section)))
+
+    def __add__(self, feature: Feature) -> Container:
+        return replace(self, features=(*self.features, feature)).at(self.place)
+
+    def without(self, section: str) -> Container:
+        """Return the container less the feature of this section, if it has it."""
+        kept = tuple(feature for feature in self.features if feature.section != section)
+        return replace(self, features=kept).at(self.place)
+
+    def feature(self, section: str) -> Feature | None:
+        """Return the feature of a section, or None."""
+        return next((feature for feature in self.features if feature.section == section), None)
+
+    @property
+    def place(self) -> Source:
+        """Where the container was written."""
+        place: Source = self.__dict__["source"]
+        return place
+
+    def at(self, source: Source) -> Container:
+        """Tell where the container was written, for problems that are found in it; return it."""
+        object.__setattr__(self, "source", source)
+        return self
+
+    def environment(self) -> dict[str, str]:
+        """Return the container's whole environment."""
+        return {"PATH": DEFAULT_PATH, **self.env}
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong with the container and with the options of its features."""
+        return [*_own_problems(self), *_feature_problems(self)]
+
+
+def is_name(text: object) -> bool:
+    """Return whether a text may name a container."""
+    return isinstance(text, str) and _NAME.match(text) is not None
+
+
+def _own_problems(container: Container) -> list[Problem]:
+    file, line = container.place
+    found: list[Problem] = []
+
+    def problem(key: str, text: str, hint: str = "") -> None:
+        found.append(Problem(text, key=key, file=file, line=line, hint=hint))
+
+    if not is_name(container.name):
+        problem("name", f"must match [A-Za-z0-9][A-Za-z0-9_.-]{{0,127}}, not {container.name!r}")
+    if isinstance(container.command, str):
+        problem("command", "must be a list of strings", f"write {container.command.split()!r}")
+    elif not container.command:
+        problem("command", "is missing")
+    elif not all(isinstance(word, str) and "\0" not in word for word in container.command):
+        problem("command", "must be a list of strings without NUL characters")
+    elif not container.command[0]:
+        problem("command", "the program's name is empty")
+    env: object = container.env
+    if not isinstance(env, Mapping):
+        problem("env", f"must be a table of strings, not {env!r}")
+    else:
+        for name, value in container.env.items():
+            if not isinstance(name, str) or not _VARIABLE.match(name):
+                problem("env", f"{name!r} cannot name a variable")
+            elif not isinstance(value, str) or "\0" in value:
+                problem(f"env.{name}", f"must be a string without NUL characters, not {value!r}")
+    if not _is_absolute(container.workdir):
+        problem("workdir", f"must be an absolute path inside the container, not {container.workdir!r}")
+    for key in ("stdin", "stdout", "stderr"):
+        if text := _stream_complaint(key, getattr(container, key)):
+            problem(key, text)
+    return found
+
+
+def _stream_complaint(key: str, value: object) -> str:
+    expected = 'must be "inherit", "null", "log", "file:PATH" or "host:PATH"'
+    if not isinstance(value, str) or "\0" in value:
+        return f"{expected}, not {value!r}"
+    if value == "log" and key == "stdin":
+        return "a log can take output only"
+    kind, _, path = value.partition(":")
+    if value in _STREAMS or (kind == "host" and path):
+        return ""
+    if kind == "file":
+        return "" if _is_absolute(path) else f"a file inside needs an absolute path, not {path!r}"
+    return f"{expected}, not {value!r}"
+
+
+def _is_absolute(path: object) -> bool:
+    return isinstance(path, str) and path.startswith("/") and "\0" not in path
+
+
+def _feature_problems(container: Container) -> list[Problem]:
+    return [
+        Problem(
+            complaint.text,
+            section=feature.section,
+            key=complaint.key,
+            file=feature.place.file,
+            line=feature.place.line,
+            hint=complaint.hint,
+        )
+        for feature in container.features
+        for complaint in check(feature)
+    ]

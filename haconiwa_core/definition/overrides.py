@@ -1,0 +1,91 @@
+"""What the command line changes: --with, --without and --set."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from haconiwa_core.container import Container
+from haconiwa_core.definition.sections import build_section
+from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.feature import Source
+from haconiwa_core.plugins.loading import Plugins
+
+_PLACE = "command line"
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Changes to a container, in the words of the command line.
+
+    Args:
+        enabled: sections to add with their defaults (--with).
+        disabled: sections to leave out (--without).
+        settings: "SECTION.KEY=VALUE" texts (--set); each enables its section.
+    """
+
+    enabled: Sequence[str] = ()
+    disabled: Sequence[str] = ()
+    settings: Sequence[str] = ()
+
+    def apply(self, container: Container, plugins: Plugins) -> Container:
+        """Return the changed container.
+
+        Raises:
+            DefinitionError: with all problems of the changes.
+        """
+        problems: list[Problem] = []
+        values: dict[str, dict[str, Any]] = {name: {} for name in self.enabled}
+        for text in self.settings:
+            name, problem = _setting(text, values)
+            if problem:
+                problems.append(problem)
+            elif name in self.disabled:
+                problems.append(Problem(f"--set {text} contradicts --without {name}", file=_PLACE))
+        problems += [
+            Problem(f"--with {name} contradicts --without {name}", file=_PLACE)
+            for name in self.enabled
+            if name in self.disabled
+        ]
+        for name in self.disabled:
+            container = container.without(name)
+        for name, changed in values.items():
+            present = container.feature(name)
+            kept = {}
+            if present:
+                kept = {item.name: getattr(present, item.name) for item in dataclasses.fields(present)}
+            feature, found = build_section(name, {**kept, **changed}, plugins)
+            problems += [dataclasses.replace(problem, file=_PLACE) for problem in found]
+            if feature:
+                container += feature.at(Source(_PLACE, 0))
+        if problems:
+            raise DefinitionError(problems)
+        return container
+
+
+def _setting(text: str, values: dict[str, dict[str, Any]]) -> tuple[str, Problem | None]:
+    """Add one --set to the values; return its section, and what is wrong with it."""
+    path, equals, raw = text.partition("=")
+    name, *keys = path.split(".")
+    if not equals or not name or not keys or not all(keys):
+        hint = "write --set SECTION.KEY=VALUE"
+        return name, Problem(f"--set {text}: not understood", file=_PLACE, hint=hint)
+    table = values.setdefault(name, {})
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            return name, Problem(f"--set {text}: {key} has a value already", file=_PLACE)
+    table[keys[-1]] = _value(raw)
+    return name, None
+
+
+def _value(text: str) -> Any:
+    """Return a value in TOML's notation; what is no TOML is a string."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text

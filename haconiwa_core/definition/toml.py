@@ -1,0 +1,101 @@
+"""Definitions that are TOML: data, for input that must not be code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from haconiwa_core.container import Container
+from haconiwa_core.definition.sections import build_section
+from haconiwa_core.definition.trust import check_trust
+from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.feature import Feature, Source
+from haconiwa_core.options import suggestion
+from haconiwa_core.plugins.loading import Plugins
+
+OWN_KEYS = ("name", "command", "env", "workdir", "stdin", "stdout", "stderr")
+
+_SECTION = re.compile(r"\s*\[\s*([A-Za-z0-9_.\"' -]+?)\s*\]")
+_KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*[=.]")
+
+
+def read_toml(file: Path, plugins: Plugins) -> Container:
+    """Return the container that a TOML file defines.
+
+    Raises:
+        HaconiwaError: the file cannot be read or is not to be trusted.
+        DefinitionError: with all problems of the file.
+    """
+    try:
+        check_trust(file)
+        text = file.read_bytes().decode()
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise HaconiwaError(f"{file}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DefinitionError([Problem(f"no valid TOML: {error}", file=str(file))]) from error
+    lines = _Lines(text)
+    own = {key: value for key, value in data.items() if key in OWN_KEYS}
+    problems: list[Problem] = []
+    features: list[Feature] = []
+    for key, value in data.items():
+        if key in OWN_KEYS:
+            continue
+        if not isinstance(value, Mapping):
+            line = lines.find("", key)
+            problems.append(Problem(f'unknown key "{key}"', file=str(file), line=line, hint=suggestion(key, OWN_KEYS)))
+            continue
+        feature, found = build_section(key, value, plugins)
+        problems += [
+            Problem(
+                problem.text,
+                section=key,
+                key=problem.key,
+                file=str(file),
+                line=lines.find(key, problem.key),
+                hint=problem.hint,
+            )
+            for problem in found
+        ]
+        if feature:
+            features.append(feature.at(Source(str(file), lines.find(key, ""))))
+    own.setdefault("name", file.stem)
+    container = _container(own, features, file, lines)
+    problems += [
+        Problem(found.text, found.section, found.key, str(file), lines.find(found.section, found.key), found.hint)
+        for found in container.problems()
+    ]
+    if problems:
+        raise DefinitionError(problems)
+    return container
+
+
+def _container(own: Mapping[str, Any], features: list[Feature], file: Path, lines: _Lines) -> Container:
+    command = own.get("command", ())
+    # Anything but a list is kept as it is, for `problems` to name.
+    shaped = command if isinstance(command, (str, list)) else (command,)
+    folder = str(file.resolve().parent)
+    container = Container(**{**own, "command": shaped}, features=features, folder=folder)
+    return container.at(Source(str(file), lines.find("", "name")))
+
+
+class _Lines:
+    """Where sections and keys stand in a TOML text, which tomllib does not tell."""
+
+    def __init__(self, text: str) -> None:
+        self._places: dict[tuple[str, str], int] = {}
+        section = ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            if match := _SECTION.match(line):
+                section = match[1].replace('"', "").replace("'", "").partition(".")[0].strip()
+                self._places.setdefault((section, ""), number)
+            elif match := _KEY.match(line):
+                self._places.setdefault((section, match[1]), number)
+
+    def find(self, section: str, key: str) -> int:
+        """Return the line of a key, else of its section, else 0."""
+        first = re.split(r"[.\[]", key)[0]
+        return self._places.get((section, first)) or self._places.get((section, ""), 0)

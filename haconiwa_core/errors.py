@@ -1,0 +1,104 @@
+"""Every error that Haconiwa raises, and the exit statuses that the command line gives them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EXIT_DEFINITION = 2
+EXIT_SETUP = 125
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+
+
+class HaconiwaError(Exception):
+    """Base of all errors that a user of Haconiwa can meet; `exit_status` is the command line's."""
+
+    exit_status = EXIT_SETUP
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a definition.
+
+    Args:
+        text: what is wrong, without a final period.
+        section: the feature's name, or "" for the container's own keys.
+        key: the option within the section, or "".
+        file: the definition's file, or "" where there is none.
+        line: 1-based line in `file`; 0 where it is not known.
+        hint: what to do about it, or "".
+    """
+
+    text: str
+    section: str = ""
+    key: str = ""
+    file: str = ""
+    line: int = 0
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = self.file + (f":{self.line}" if self.file and self.line else "")
+        where = ".".join(part for part in (self.section, self.key) if part)
+        text = ": ".join(part for part in (place, where, self.text) if part)
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class DefinitionError(HaconiwaError):
+    """A definition cannot be planned. Holds all of its problems; nothing has been started."""
+
+    exit_status = EXIT_DEFINITION
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class PluginError(HaconiwaError):
+    """A plugin is absent, disabled, broken, incompatible or ambiguous."""
+
+    exit_status = EXIT_DEFINITION
+
+
+class RecordError(HaconiwaError):
+    """A container's record cannot be claimed, read or written."""
+
+
+class SetupError(HaconiwaError):
+    """A container could not be set up; everything done for it has been undone.
+
+    Attributes:
+        plugin: the plugin whose step failed, or "core".
+        stage: the name of the stage, as `haconiwa plan` prints it.
+        attempted: the failed function with its arguments.
+        errno: the kernel's error number, or 0 where no system call failed.
+        cleanup: failures of the undo that followed, empty in the ordinary case.
+    """
+
+    def __init__(
+        self,
+        *,
+        plugin: str,
+        stage: str,
+        attempted: str,
+        number: int = 0,
+        reason: str = "",
+        remedy: str = "",
+        exit_status: int = EXIT_SETUP,
+    ) -> None:
+        self.plugin = plugin
+        self.stage = stage
+        self.attempted = attempted
+        self.errno = number
+        self.reason = reason or describe_errno(number)
+        self.remedy = remedy
+        self.cleanup: tuple[str, ...] = ()
+        self.exit_status = exit_status
+        super().__init__(f"{plugin}: {stage}: {attempted}: {self.reason}{f'; {remedy}' if remedy else ''}")
+
+
+def describe_errno(number: int) -> str:
+    """Return an error number's name and meaning, such as "EPERM (Operation not permitted)"."""
+    return f"{errno.errorcode.get(number, f'errno {number}')} ({os.strerror(number)})"

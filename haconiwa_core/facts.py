@@ -1,0 +1,141 @@
+"""Facts: what features tell each other while planning, without knowing each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from haconiwa_core.errors import DefinitionError, Problem
+
+F = TypeVar("F", bound="Fact")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that one feature publishes, once, and others may need."""
+
+    @property
+    def key(self) -> str:
+        """Distinguishes facts of one type of which there may be several; "" otherwise."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Namespace(Fact):
+    """The container has a namespace of this kind apart from the host's.
+
+    Args:
+        kind: the file in /proc/PID/ns that stands for it.
+        flag: its CLONE_NEW* bit.
+        joined: an existing namespace is joined; False makes a new one.
+    """
+
+    kind: str
+    flag: int
+    joined: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return the kind: a container may have one namespace of each."""
+        return self.kind
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """`count` consecutive ids, from `inside` in the user namespace, from `outside` on the host."""
+
+    inside: int
+    outside: int
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class IdMap(Fact):
+    """How the new user namespace's ids stand for the host's (user_namespaces(7))."""
+
+    users: tuple[IdRange, ...]
+    groups: tuple[IdRange, ...]
+
+
+@dataclass(frozen=True)
+class NewRoot(Fact):
+    """The container has another root directory; the slot "root" is its descriptor.
+
+    Args:
+        path: the root's absolute path on the host, for files that planning needs.
+        mounted: the root is a mount of its own, so that pivot_root can take it.
+    """
+
+    path: str
+    mounted: bool
+
+
+@dataclass(frozen=True)
+class FreshFilesystem(Fact):
+    """A new instance of a kernel file system is mounted that shows a namespace of its own kind.
+
+    Args:
+        kind: the file system's type, such as "proc".
+        target: where, inside the container.
+        shows: the namespace that it shows, as Namespace.kind; "" for none.
+    """
+
+    kind: str
+    target: str
+    shows: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the target: a kind may be mounted in several places."""
+        return self.target
+
+
+@dataclass(frozen=True)
+class Groups(Fact):
+    """The supplementary groups; without this fact a container has none."""
+
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Umask(Fact):
+    """The file mode creation mask; without this fact it is 022."""
+
+    mask: int = 0o022
+
+
+class Facts:
+    """All facts of one planning, and who published each."""
+
+    def __init__(self) -> None:
+        self._facts: dict[tuple[type[Fact], str], tuple[Fact, str]] = {}
+
+    def publish(self, fact: Fact, plugin: str) -> None:
+        """Add a fact. Raises DefinitionError if another plugin has published it before."""
+        place = (type(fact), fact.key)
+        if place in self._facts:
+            what = f"{type(fact).__name__} {fact.key}".rstrip()
+            first = self._facts[place][1]
+            raise DefinitionError([Problem(f"{first} and {plugin} both provide {what}", hint="use one of them")])
+        self._facts[place] = (fact, plugin)
+
+    def get(self, kind: type[F], key: str = "") -> F | None:
+        """Return the fact of a type and key, or None."""
+        found = self._facts.get((kind, key))
+        return found[0] if found else None  # type: ignore[return-value]  # stored under its own type
+
+    def all(self, kind: type[F]) -> Iterator[F]:
+        """Yield all facts of a type."""
+        for (fact_type, _), (fact, _) in self._facts.items():
+            if fact_type is kind:
+                yield fact  # type: ignore[misc]  # stored under its own type
+
+    def publisher(self, kind: type[Fact], key: str = "") -> str:
+        """Return the plugin that published a fact, or "" if nobody did."""
+        found = self._facts.get((kind, key))
+        return found[1] if found else ""
+
+    def publishers(self, kind: type[Fact]) -> set[str]:
+        """Return the plugins that published facts of a type."""
+        return {plugin for (fact_type, _), (_, plugin) in self._facts.items() if fact_type is kind}

@@ -1,0 +1,68 @@
+"""A feature: the typed section of a definition that one plugin turns into steps."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
+
+from haconiwa_core.stages import Stage
+
+
+class Source(NamedTuple):
+    """Where in a file something was written; line 0 where it is not known."""
+
+    file: str
+    line: int
+
+
+def caller(depth: int) -> Source:
+    """Return the place in the source that called the function `depth` frames up."""
+    frame = sys._getframe(depth)
+    return Source(frame.f_code.co_filename, frame.f_lineno)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Base of every feature: a frozen, keyword-only dataclass whose fields are its options.
+
+    Each field is made with `option`, so that `haconiwa plugins show` can explain it. Values are
+    checked while planning, all together; creating a feature never fails.
+    """
+
+    section: ClassVar[str]
+    """The plugin's name: also the entry point's, the section's, and the distribution's suffix."""
+
+    stages: ClassVar[tuple[Stage, ...]]
+    """The stages in which the plugin's steps run."""
+
+    def __post_init__(self) -> None:
+        # 1 is this function, 2 the dataclass's __init__, 3 the line that wrote the feature.
+        object.__setattr__(self, "source", caller(3))
+
+    @property
+    def place(self) -> Source:
+        """Where the feature was written."""
+        place: Source = self.__dict__["source"]
+        return place
+
+    def at(self, source: Source) -> Feature:
+        """Tell where the feature was written, for problems that are found in it; return it."""
+        object.__setattr__(self, "source", source)
+        return self
+
+
+def option(default: Any, help: str, **more: Any) -> Any:
+    """Declare an option of a feature: a dataclass field with a default and one line of help.
+
+    Args:
+        default: the value when the option is not given.
+        help: one line, with unit and range.
+        more: further arguments of `dataclasses.field`.
+    """
+    return field(default=default, metadata={"help": help}, **more)
+
+
+def option_help(feature: type[Feature]) -> dict[str, str]:
+    """Return the help of each option by its name."""
+    return {item.name: item.metadata.get("help", "") for item in fields(feature)}

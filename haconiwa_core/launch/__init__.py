@@ -1,0 +1,1 @@
+"""Run programs: the loop, and the processes that it runs in."""

@@ -1,0 +1,84 @@
+"""The direct launcher: fork this process; the single-threaded copy runs the program.
+
+It needs nothing but this interpreter and serves tests and debugging. The container's first
+process is cloned with CLONE_PARENT, so it is this process's child and not the launcher's.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections.abc import Iterable
+
+from haconiwa_core.launch.interpreter import Kernel, Memory, run
+from haconiwa_core.linux.handshake import RECORD
+from haconiwa_core.program import Program
+
+NAME = "direct"
+
+_LAUNCHER_FAILED = 125
+
+
+def launch(program: Program, descriptors: dict[str, int], kernel: Kernel) -> socket.socket:
+    """Start a program and return the channel on which its processes report.
+
+    Args:
+        program: of a plan.
+        descriptors: what the slots of the program hold, by name; "channel" is added.
+        kernel: runs the calls.
+
+    Returns:
+        The host's end of the channel. First comes a record with pidfd for each process that is
+        cloned, in any order with the reports of that process.
+
+    Raises:
+        OSError: no socket or no process could be made.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    values = {**descriptors, "channel": theirs.fileno()}
+    slots = [values.get(name, -1) for name in program.slots]
+    memory = Memory(program.data)
+    keep = sorted(set(values.values()))
+    pidfd = program.slots.index("pidfd")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _close_all_but(keep)
+            _run_processes(program, memory, slots, pidfd, theirs, kernel)
+        finally:
+            os._exit(_LAUNCHER_FAILED)
+    theirs.close()
+    os.waitpid(pid, 0)
+    return ours
+
+
+def _close_all_but(keep: Iterable[int]) -> None:
+    """Close what other threads of the host have open, first of all the ends of other channels."""
+    start = 0
+    for descriptor in (0, 1, 2, *keep):
+        if descriptor > start:
+            os.closerange(start, descriptor)
+        start = max(start, descriptor + 1)
+    os.closerange(start, os.sysconf("SC_OPEN_MAX"))
+
+
+def _run_processes(
+    program: Program, memory: Memory, slots: list[int], pidfd: int, channel: socket.socket, kernel: Kernel
+) -> None:
+    """Run each process's instructions in the clone of the one before; never return in the last."""
+    first_index = 0
+    result = program.slots.index("clone")
+    for instructions in program.processes:
+        failure = run(instructions[:1], memory, slots, kernel)
+        if not failure and slots[result] > 0:
+            descriptor = array.array("i", [slots[pidfd]])
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)]
+            channel.sendmsg([RECORD.pack(slots[result], 0)], ancillary)
+            os._exit(0)
+        if not failure:
+            failure = run(instructions, memory, slots, kernel, first=1)
+        if failure:
+            channel.send(RECORD.pack(first_index + failure.instruction, failure.code))
+            os._exit(_LAUNCHER_FAILED)
+        first_index += len(instructions)

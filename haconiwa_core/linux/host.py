@@ -1,0 +1,215 @@
+"""What runs in the supervising process: functions that act when they are called.
+
+Those that an undo may name are harmless when repeated and need nothing but their arguments.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import signal
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+from haconiwa_core.launch.interpreter import linux_kernel
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.calls import Call
+
+LOG_NAME = "log"
+
+
+def duplicate(descriptor: int) -> int:
+    """Return a close-on-exec copy of a descriptor, above 2 (F_DUPFD_CLOEXEC in fcntl(2))."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def open_log(directory: str) -> int:
+    """Open the log of an instance for appending.
+
+    Args:
+        directory: the instance's own, below the state directory.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(os.path.join(directory, LOG_NAME), flags, 0o600)
+
+
+def set_oom_score_adj(pid: int, score: int) -> None:
+    """Set how likely the kernel is to kill a process when memory runs out, and read it back (proc(5)).
+
+    Args:
+        pid: a child that waits.
+        score: -1000 to 1000; lowering it may need CAP_SYS_RESOURCE.
+    """
+    _write_verified(f"/proc/{pid}/oom_score_adj", str(score))
+
+
+def write_id_maps(pid: int, users: str, groups: str, deny_setgroups: bool) -> None:
+    """Map the ids of a child's new user namespace (user_namespaces(7)).
+
+    Args:
+        pid: a child that waits.
+        users: lines of "inside outside count".
+        groups: the same.
+        deny_setgroups: forbid setgroups(2), as the kernel demands of an ordinary user.
+    """
+    if deny_setgroups:
+        _write(f"/proc/{pid}/setgroups", "deny")
+    _write(f"/proc/{pid}/uid_map", users)
+    _write(f"/proc/{pid}/gid_map", groups)
+
+
+def open_namespace(kind: str, where: int | str) -> int:
+    """Open a namespace, to be joined (namespaces(7)).
+
+    Args:
+        kind: the file in /proc/PID/ns.
+        where: pid of a process that is in it, name of a running container, or absolute path.
+
+    Raises:
+        OSError: there is no such process, container or file.
+    """
+    if isinstance(where, str) and where.startswith("/"):
+        return os.open(where, os.O_RDONLY | os.O_CLOEXEC)
+    if isinstance(where, str):
+        pid, started = _process_of_container(where)
+        descriptor = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        # The namespace was opened while the pid still meant the container, or it is refused.
+        if start_time(pid) != started:
+            os.close(descriptor)
+            raise ProcessLookupError(errno.ESRCH, f"the container {where} has ended")
+        return descriptor
+    return os.open(f"/proc/{where}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def bind_handle(pid: int, kind: str, path: str) -> None:
+    """Keep a child's namespace on a path, so that it outlives its processes (mount(2), MS_BIND).
+
+    Args:
+        pid: a child that waits in the namespace.
+        kind: the file in /proc/PID/ns.
+        path: made if it is missing; it must not be a symbolic link.
+
+    Raises:
+        OSError: EINVAL for a mount namespace whose path does not lie on a private mount.
+    """
+    target = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC
+        tree = _call(Call.open_tree, c.AT_FDCWD, f"/proc/{pid}/ns/{kind}", flags)
+        try:
+            _call(Call.move_mount, tree, "", target, "", c.MOVE_MOUNT_F_EMPTY_PATH | c.MOVE_MOUNT_T_EMPTY_PATH)
+        finally:
+            os.close(tree)
+    finally:
+        os.close(target)
+
+
+def remove_handle(path: str) -> None:
+    """Unmount a kept handle and remove its file; nothing happens where there is none (umount2(2))."""
+    try:
+        _call(Call.umount2, path, c.MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+    remove_file(path)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file; nothing happens where there is none (unlink(2))."""
+    Path(path).unlink(missing_ok=True)
+
+
+def open_in_root(root: str, path: str) -> int:
+    """Open a file below a directory of the host, never leaving it (openat2(2), RESOLVE_IN_ROOT).
+
+    Args:
+        root: the directory.
+        path: absolute path below it.
+    """
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        how = struct.pack("QQQ", flags, 0, c.RESOLVE_IN_ROOT | c.RESOLVE_NO_MAGICLINKS)
+        return _call(Call.openat2, directory, path, how, len(how))
+    finally:
+        os.close(directory)
+
+
+def start_time(pid: int) -> int:
+    """Return when a process was started, in clock ticks since boot (proc(5)); 0 if there is none.
+
+    Together with the pid it names a process for as long as the host is up.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def kill_process(pid: int, started: int) -> None:
+    """Kill a process and its process group, if the pid still means the process that was meant.
+
+    Args:
+        pid: a session leader.
+        started: its start time, as `start_time` gives it.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if start_time(pid) != started:
+            return
+        # A process that has not come as far as its own session is reached by its descriptor.
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _process_of_container(name: str) -> tuple[int, int]:
+    from haconiwa_core.errors import RecordError
+    from haconiwa_core.runtime.record import Store
+
+    try:
+        child = Store().read(name).child
+    except RecordError as error:
+        raise OSError(errno.ENOENT, str(error)) from error
+    if child is None:
+        raise ProcessLookupError(errno.ESRCH, f"the container {name} is not running")
+    return child.pid, child.started
+
+
+def _write(path: str, content: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _write_verified(path: str, content: str) -> None:
+    _write(path, content)
+    found = Path(path).read_text().strip()
+    if found != content:
+        raise OSError(errno.EINVAL, f"{path} reads back as {found!r}")
+
+
+_kernel = linux_kernel()
+
+
+def _call(call: Call, *arguments: int | str | bytes) -> int:
+    held = [os.fsencode(argument) + b"\0" if isinstance(argument, str) else argument for argument in arguments]
+    buffers = [ctypes.create_string_buffer(item, len(item)) if isinstance(item, bytes) else item for item in held]
+    numbers = [item if isinstance(item, int) else ctypes.addressof(item) for item in buffers]
+    result = _kernel(call, *numbers, *[0] * (6 - len(numbers)))
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return result

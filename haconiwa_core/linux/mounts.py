@@ -1,0 +1,248 @@
+"""Mounts: trees, new file systems, targets below a root, the root itself (mount_namespaces(7)).
+
+Every path of a container is resolved below its root with openat2(2) and acted upon as a
+descriptor, so that no symbolic link in the root can lead outside.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.vocabulary import Operations, lowers
+from haconiwa_core.operation import Buffer, Operation, Slot
+
+ROOT = Slot("root")
+"""The directory that the container's paths are resolved below."""
+
+_TARGET = Slot("target-directory")
+_COVER = Slot("cover")
+_CONTEXT = Slot("filesystem-context")
+
+_PATH_FLAGS = os.O_PATH | os.O_CLOEXEC
+_NULL_DEVICE = struct.pack("II", 1, 3)
+_STATX_RDEV = 128
+_STATX_SIZE = 256
+
+
+@lowers
+def open_directory(path: str, *, into: Slot) -> Operations:
+    """Open a directory of the host by its path (open(2), O_PATH)."""
+    yield Operation(Call.openat, (c.AT_FDCWD, _string(path), _PATH_FLAGS | os.O_DIRECTORY, 0), result=into)
+
+
+@lowers
+def open_tree(path: str, recursive: bool, attributes: int, *, into: Slot) -> Operations:
+    """Clone the mounts at a path of the host into a detached, private tree (open_tree(2)).
+
+    Args:
+        path: absolute path on the host.
+        recursive: take the mounts below the path too.
+        attributes: MOUNT_ATTR_* bits set on every mount of the tree (mount_setattr(2)).
+        into: slot for the tree's descriptor.
+    """
+    below = c.AT_RECURSIVE if recursive else 0
+    flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC | below
+    yield Operation(Call.open_tree, (c.AT_FDCWD, _string(path), flags), result=into)
+    yield _set_attributes(into, attributes, 0, below, propagation=c.MS_PRIVATE)
+
+
+@lowers
+def set_tree_attributes(tree: Slot, attributes: int, clear: int = 0) -> Operations:
+    """Set and clear MOUNT_ATTR_* bits on the topmost mount of a tree (mount_setattr(2))."""
+    yield _set_attributes(tree, attributes, clear, 0)
+
+
+@lowers
+def make_filesystem(kind: str, options: tuple[tuple[str, str], ...], attributes: int, *, into: Slot) -> Operations:
+    """Make a new, detached instance of a file system (fsopen(2), fsconfig(2), fsmount(2)).
+
+    Args:
+        kind: the file system's type, such as "tmpfs".
+        options: (key, value) pairs; an empty value sets a flag.
+        attributes: MOUNT_ATTR_* bits of the mount.
+        into: slot for the mount's descriptor.
+    """
+    yield Operation(Call.fsopen, (_string(kind), c.FSOPEN_CLOEXEC), result=_CONTEXT)
+    for key, value in options:
+        command = c.FSCONFIG_SET_STRING if value else c.FSCONFIG_SET_FLAG
+        content = _string(value) if value else 0
+        yield Operation(Call.fsconfig, (_CONTEXT, command, _string(key), content, 0))
+    yield Operation(Call.fsconfig, (_CONTEXT, c.FSCONFIG_CMD_CREATE, 0, 0, 0))
+    yield Operation(Call.fsmount, (_CONTEXT, c.FSMOUNT_CLOEXEC, attributes), result=into)
+    yield Operation(Call.close, (_CONTEXT,))
+
+
+@lowers
+def open_below_root(path: str, symlinks: bool = True, *, into: Slot) -> Operations:
+    """Open a path of the container as a descriptor that never leaves its root (openat2(2)).
+
+    Args:
+        path: absolute path inside the container.
+        symlinks: follow symbolic links (within the root); False refuses them with ELOOP.
+        into: slot for the descriptor.
+    """
+    yield _open_below_root(path, _PATH_FLAGS, into, symlinks=symlinks)
+
+
+@lowers
+def make_directory_target(path: str, symlinks: bool = True, *, into: Slot) -> Operations:
+    """Open a directory of the container, made with mode 0755 together with its parents if missing."""
+    parts = _parts(path)
+    yield from _make_parents(parts, symlinks)
+    if parts:
+        yield Operation(Call.mkdirat, (_TARGET, _string(parts[-1]), 0o755), accept=(errno.EEXIST,))
+    yield _open_below_root(path, _PATH_FLAGS | os.O_DIRECTORY, into, symlinks=symlinks)
+
+
+@lowers
+def make_file_target(path: str, *, into: Slot) -> Operations:
+    """Open a file of the container, made empty with mode 0644 together with its parents if missing."""
+    parts = _parts(path)
+    yield from _make_parents(parts, symlinks=True)
+    yield Operation(Call.mknodat, (_TARGET, _string(parts[-1]), stat.S_IFREG | 0o644, 0), accept=(errno.EEXIST,))
+    yield _open_below_root(path, _PATH_FLAGS, into)
+
+
+@lowers
+def make_symlink(target: str, path: str) -> Operations:
+    """Make a symbolic link in a directory of the container; an existing name is an error (symlinkat(2))."""
+    parts = _parts(path)
+    yield _open_below_root("/".join(parts[:-1]), _PATH_FLAGS | os.O_DIRECTORY, _TARGET)
+    yield Operation(Call.symlinkat, (_string(target), _TARGET, _string(parts[-1])))
+
+
+@lowers
+def attach(tree: Slot, target: Slot) -> Operations:
+    """Attach a detached tree onto an opened directory or file (move_mount(2))."""
+    yield _attach(tree, target)
+
+
+@lowers
+def attach_over_root(tree: Slot) -> Operations:
+    """Attach a detached tree over "/", where pivot_root(2) can find it whatever the caller may walk."""
+    yield Operation(Call.move_mount, (tree, _string(""), c.AT_FDCWD, _string("/"), c.MOVE_MOUNT_F_EMPTY_PATH))
+
+
+@lowers
+def verify_filesystem(path: str, magic: int) -> Operations:
+    """Check that a path of the container lies on a file system of this type (statfs(2), f_type)."""
+    yield _open_below_root(path, _PATH_FLAGS, _TARGET)
+    yield Operation(Call.fstatfs, (_TARGET, Buffer(120, ((0, struct.pack("q", magic)),))))
+
+
+@lowers
+def make_tree_private() -> Operations:
+    """Make every mount of the namespace private, so that none propagates to or from the host."""
+    yield _set_attributes(c.AT_FDCWD, 0, 0, c.AT_RECURSIVE, propagation=c.MS_PRIVATE, path="/")
+
+
+@lowers
+def pivot_root(root: Slot) -> Operations:
+    """Make a mounted tree the root of the mount namespace and detach the old root (pivot_root(2))."""
+    here = _string(".")
+    yield Operation(Call.fchdir, (root,))
+    yield Operation(Call.pivot_root, (here, here))
+    yield Operation(Call.umount2, (here, c.MNT_DETACH))
+    yield Operation(Call.chdir, (_string("/"),))
+
+
+@lowers
+def change_root(root: Slot) -> Operations:
+    """Make a directory the root of the process only (chroot(2))."""
+    yield Operation(Call.fchdir, (root,))
+    yield Operation(Call.chroot, (_string("."),))
+
+
+@lowers
+def mask_directory(path: str) -> Operations:
+    """Hide a directory of the container below an empty, read-only tmpfs; an absent path is left alone.
+
+    Args:
+        path: absolute path inside the container; ENOTDIR if it is a file.
+    """
+    attributes = c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEXEC
+    yield _open_below_root(path, _PATH_FLAGS | os.O_DIRECTORY, _TARGET, accept=(errno.ENOENT,))
+    yield from make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER)
+    yield _attach(_COVER, _TARGET)
+
+
+@lowers
+def mask_file(path: str) -> Operations:
+    """Hide a file of the container below the host's null device; an absent path is left alone.
+
+    The device is checked to be 1:3, so that nothing else is ever bound in its place.
+
+    Args:
+        path: absolute path inside the container; ENOTDIR if it is a directory.
+    """
+    null_device = Buffer(_STATX_SIZE, ((_STATX_RDEV, _NULL_DEVICE),))
+    yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT,))
+    yield from open_tree("/dev/null", False, c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOEXEC, into=_COVER)
+    yield Operation(Call.statx, (_COVER, _string(""), c.AT_EMPTY_PATH, c.STATX_TYPE, null_device))
+    yield _attach(_COVER, _TARGET)
+
+
+@lowers
+def make_path_read_only(path: str) -> Operations:
+    """Bind a path of the container to itself, read-only with all mounts below; absent paths are left alone."""
+    flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC | c.AT_EMPTY_PATH | c.AT_RECURSIVE
+    tree = Slot("read-only-tree")
+    yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT, errno.ENOTDIR))
+    yield Operation(Call.open_tree, (_TARGET, _string(""), flags), result=tree)
+    yield _set_attributes(tree, c.MOUNT_ATTR_RDONLY, 0, c.AT_RECURSIVE)
+    yield _attach(tree, _TARGET)
+
+
+@lowers
+def make_directory_in(directory: Slot, name: str, mode: int) -> Operations:
+    """Make a directory in an opened directory (mkdirat(2))."""
+    yield Operation(Call.mkdirat, (directory, _string(name), mode))
+
+
+@lowers
+def enter_directory(directory: Slot) -> Operations:
+    """Make an opened directory the working directory, so that short names mean its entries (fchdir(2))."""
+    yield Operation(Call.fchdir, (directory,))
+
+
+def _string(text: str) -> bytes:
+    return os.fsencode(text) + b"\0"
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
+def _make_parents(parts: list[str], symlinks: bool) -> Operations:
+    """Leave the parent directory of the last part in _TARGET, making what is missing."""
+    yield _open_below_root("/", _PATH_FLAGS | os.O_DIRECTORY, _TARGET)
+    for depth, part in enumerate(parts[:-1], start=1):
+        yield Operation(Call.mkdirat, (_TARGET, _string(part), 0o755), accept=(errno.EEXIST,))
+        yield _open_below_root("/".join(parts[:depth]), _PATH_FLAGS | os.O_DIRECTORY, _TARGET, symlinks=symlinks)
+
+
+def _open_below_root(
+    path: str, flags: int, into: Slot, *, symlinks: bool = True, accept: tuple[int, ...] = ()
+) -> Operation:
+    resolve = c.RESOLVE_IN_ROOT | c.RESOLVE_NO_MAGICLINKS | (0 if symlinks else c.RESOLVE_NO_SYMLINKS)
+    how = struct.pack("QQQ", flags, 0, resolve)
+    return Operation(Call.openat2, (ROOT, _string(path or "."), how, len(how)), result=into, accept=accept)
+
+
+def _attach(tree: Slot, target: Slot) -> Operation:
+    empty = _string("")
+    flags = c.MOVE_MOUNT_F_EMPTY_PATH | c.MOVE_MOUNT_T_EMPTY_PATH
+    return Operation(Call.move_mount, (tree, empty, target, empty, flags))
+
+
+def _set_attributes(
+    tree: Slot | int, attributes: int, clear: int, flags: int, *, propagation: int = 0, path: str = ""
+) -> Operation:
+    how = struct.pack("QQQQ", attributes, clear, propagation, 0)
+    empty = 0 if path else c.AT_EMPTY_PATH
+    return Operation(Call.mount_setattr, (tree, _string(path), flags | empty, how, len(how)))

@@ -1,0 +1,137 @@
+"""What the plugins of all namespace kinds share. The core knows namespaces, not their kinds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from haconiwa_core import linux
+from haconiwa_core.container import is_name
+from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.facts import Fact, Namespace
+from haconiwa_core.feature import Feature, option
+from haconiwa_core.linux.constants import CLONE_NEWPID, CLONE_NEWUSER
+from haconiwa_core.operation import Slot
+from haconiwa_core.plugins.hookspecs import hookimpl
+from haconiwa_core.stages import Stage
+from haconiwa_core.steps import Step
+
+if TYPE_CHECKING:
+    from haconiwa_core.planning import Planning
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespaceFeature(Feature):
+    """A namespace apart from the host's: a new one, or an existing one that is joined.
+
+    Args:
+        join: pid of a process, name of a container, or path of a namespace to join; a new
+            namespace is made without it.
+        keep: path on the host where a handle of the new namespace is kept, so that it outlives
+            the container; `umount` and `rm` end it.
+    """
+
+    stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.ENTER, Stage.SETTLE, Stage.KEEP)
+
+    kind: ClassVar[str]
+    """The file in /proc/PID/ns."""
+
+    flag: ClassVar[int]
+    """The kind's CLONE_NEW* bit."""
+
+    may_be_kept: ClassVar[bool] = True
+    """Whether a handle keeps the namespace alive when its processes have ended."""
+
+    join: int | str | None = option(None, "join this namespace: a pid, a container's name, or a path")
+    keep: str | None = option(None, "keep a handle of the new namespace on this path of the host")
+
+
+Facts = Callable[[Any, "Planning"], Iterable[Fact]]
+Steps = Callable[[Any, "Planning"], Iterable[Step]]
+
+
+def namespace_hooks(
+    kind: type[NamespaceFeature], facts: Facts | None = None, steps: Steps | None = None
+) -> tuple[Callable[[], type[Feature]], Facts, Steps]:
+    """Return the hooks of a namespace's plugin: feature, facts, steps.
+
+    Args:
+        kind: the feature.
+        facts: further facts of the kind.
+        steps: further steps of the kind, for a new namespace and for a joined one.
+    """
+
+    @hookimpl
+    def haconiwa_feature() -> type[Feature]:
+        return kind
+
+    @hookimpl
+    def haconiwa_facts(feature: NamespaceFeature, planning: Planning) -> Iterable[Fact]:
+        yield Namespace(feature.kind, feature.flag, feature.join is not None)
+        if facts:
+            yield from facts(feature, planning)
+
+    @hookimpl
+    def haconiwa_steps(feature: NamespaceFeature, planning: Planning) -> Iterable[Step]:
+        _refuse_contradictions(feature)
+        yield from _join(feature, planning)
+        if steps:
+            yield from steps(feature, planning)
+        yield from _keep(feature, planning)
+
+    return haconiwa_feature, haconiwa_facts, haconiwa_steps
+
+
+def _refuse_contradictions(feature: NamespaceFeature) -> None:
+    problems = []
+    if feature.join is not None and feature.keep is not None:
+        problems.append(Problem("a joined namespace cannot be kept", key="keep", hint="keep it where it is made"))
+    if feature.keep is not None and not feature.may_be_kept:
+        problems.append(
+            Problem(f"a {feature.kind} namespace dies with its first process and cannot be kept", key="keep")
+        )
+    if isinstance(feature.join, int) and feature.join < 1:
+        problems.append(Problem(f"{feature.join} is no pid", key="join"))
+    if isinstance(feature.join, str) and not feature.join.startswith("/") and not is_name(feature.join):
+        problems.append(Problem(f"{feature.join!r} is neither an absolute path nor a container's name", key="join"))
+    if problems:
+        raise DefinitionError(problems)
+
+
+def _join(feature: NamespaceFeature, planning: Planning) -> Iterator[Step]:
+    if feature.join is None:
+        return
+    handle = Slot(f"{feature.kind}-namespace")
+    stage = Stage.ENTER if _joined_before_clone(feature, planning) else Stage.SETTLE
+    yield Step(Stage.PREPARE, linux.open_namespace, feature.kind, feature.join, into=handle)
+    yield Step(stage, linux.join_namespace, handle, feature.flag, after=_joined_after(feature, planning))
+
+
+def _joined_before_clone(feature: NamespaceFeature, planning: Planning) -> bool:
+    """A pid namespace is entered by the next child only; a mapped child may not join the host's."""
+    return feature.flag == CLONE_NEWPID or planning.user_namespace is not None
+
+
+def _joined_after(feature: NamespaceFeature, planning: Planning) -> tuple[str | type, ...]:
+    """With rights on the host the user namespace is joined last, for they end there; else first."""
+    if planning.privileged:
+        return (Namespace,) if feature.flag == CLONE_NEWUSER else ()
+    user = planning.user_namespace
+    return (planning.facts.publisher(Namespace, user.kind),) if user else ()
+
+
+def _keep(feature: NamespaceFeature, planning: Planning) -> Iterator[Step]:
+    if feature.keep is None:
+        return
+    path = planning.host_path(os.fspath(feature.keep))
+    yield Step(
+        Stage.KEEP,
+        linux.bind_handle,
+        Slot("target"),
+        feature.kind,
+        path,
+        undo=Step(Stage.KEEP, linux.remove_handle, path),
+        lasting=True,
+    )

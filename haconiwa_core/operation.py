@@ -1,0 +1,73 @@
+"""One raw system call, as data: what every function of the vocabulary lowers itself to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from haconiwa_core.linux.calls import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A value known only while a container starts: a descriptor, a pid, the instance's name."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Bytes whose address is passed to the kernel.
+
+    Args:
+        content: the bytes.
+        relocations: (offset, value) pairs written into the bytes, 8 wide in native order, just
+            before the call: the address of other data, or the value of a slot.
+    """
+
+    content: bytes
+    relocations: tuple[tuple[int, bytes | Data | Buffer | Slot], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Bytes that the kernel fills.
+
+    Args:
+        size: in bytes.
+        expect: (offset, bytes) pairs that the output must equal; a difference fails the call.
+        initial: what the bytes hold before the call; zeros follow.
+        into: slot that takes the first 4 bytes of the output, a descriptor.
+    """
+
+    size: int
+    expect: tuple[tuple[int, bytes], ...] = ()
+    initial: bytes = b""
+    into: Slot | None = None
+
+
+Argument = int | bytes | Slot | Data | Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One system call.
+
+    An accepted errno leaves its negative value in the result slot, and every later operation
+    that takes that slot is skipped: "mask this path if it exists" needs no branch.
+
+    Args:
+        call: the system call.
+        arguments: at most six; bytes are passed by address and not terminated for you.
+        result: the slot that takes the result.
+        accept: error numbers that count as done.
+        returns: the exact result demanded; None accepts any that is not an error.
+    """
+
+    call: Call
+    arguments: tuple[Argument, ...] = ()
+    result: Slot | None = None
+    accept: tuple[int, ...] = ()
+    returns: int | None = None

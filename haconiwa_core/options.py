@@ -1,0 +1,232 @@
+"""Check and convert values against the annotations of a dataclass: all problems at once.
+
+Understood are None, bool, int, float, str, Literal, unions, tuples, mappings with str keys,
+Annotated with a Range or Pattern, and dataclasses within these. Lists of TOML become tuples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of a number, both included; None is no bound."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+
+    def complaint(self, value: Any) -> str:
+        """Return what is wrong with a value, or ""."""
+        if self.minimum is not None and value < self.minimum:
+            return f"must be at least {self.minimum}, not {value}"
+        if self.maximum is not None and value > self.maximum:
+            return f"must be at most {self.maximum}, not {value}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression that the whole string must match, and what to call it in a message."""
+
+    expression: str
+    meaning: str
+
+    def complaint(self, value: Any) -> str:
+        """Return what is wrong with a value, or ""."""
+        if re.fullmatch(self.expression, value, re.ASCII):
+            return ""
+        return f"must be {self.meaning}, not {value!r}"
+
+
+AbsolutePath = Annotated[str, Pattern(r"/[^\0]*", "an absolute path")]
+"""A path inside the container."""
+
+HostPath = Annotated[str, Pattern(r"[^\0]+", "a path")]
+"""A path on the host; a relative one is taken from the definition's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong with one value; `key` is its dotted path within the section."""
+
+    key: str
+    text: str
+    hint: str = ""
+
+
+def annotations_of(cls: type) -> dict[str, Any]:
+    """Return the resolved annotations of a dataclass's fields, in order."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {item.name: hints[item.name] for item in dataclasses.fields(cls)}
+
+
+def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> tuple[Any, list[Complaint]]:
+    """Make a dataclass from a mapping.
+
+    Args:
+        cls: the dataclass.
+        values: option names and their values, as TOML has them.
+        prefix: dotted path of the value within its section.
+
+    Returns:
+        The object, or None with at least one complaint.
+    """
+    known = annotations_of(cls)
+    complaints = [
+        Complaint(prefix + name, f'unknown key "{name}"', suggestion(name, known))
+        for name in values
+        if name not in known
+    ]
+    converted: dict[str, Any] = {}
+    for name in values:
+        if name in known:
+            converted[name], found = convert(values[name], known[name], prefix + name)
+            complaints += found
+    for item in dataclasses.fields(cls):
+        missing = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if missing and item.name not in values:
+            complaints.append(Complaint(prefix + item.name, "is missing"))
+    return (None, complaints) if complaints else (cls(**converted), [])
+
+
+def check(value: Any) -> list[Complaint]:
+    """Return what is wrong with the fields of a dataclass that a program has built."""
+    return [
+        complaint
+        for name, annotation in annotations_of(type(value)).items()
+        for complaint in convert(getattr(value, name), annotation, name)[1]
+    ]
+
+
+def convert(value: Any, annotation: Any, key: str) -> tuple[Any, list[Complaint]]:
+    """Return a value as its annotation wants it, and what is wrong with it."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        converted, complaints = convert(value, get_args(annotation)[0], key)
+        if not complaints and converted is not None:
+            texts = (bound.complaint(converted) for bound in annotation.__metadata__)
+            complaints = [Complaint(key, text) for text in texts if text]
+        return converted, complaints
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, get_args(annotation), key)
+    if origin is Literal:
+        choices = get_args(annotation)
+        if any(value == choice and type(value) is type(choice) for choice in choices):
+            return value, []
+        hint = suggestion(value, choices) if isinstance(value, str) else ""
+        return value, [Complaint(key, f"must be {describe(annotation)}, not {value!r}", hint)]
+    if origin in (tuple, Sequence):
+        return _convert_tuple(value, annotation, key)
+    if origin in (dict, Mapping):
+        return _convert_mapping(value, annotation, key)
+    if dataclasses.is_dataclass(annotation):
+        return _convert_dataclass(value, typing.cast("type", annotation), key)
+    accepted = (int, float) if annotation is float else annotation
+    if isinstance(value, accepted) and (annotation is bool or not isinstance(value, bool)):
+        return value, []
+    return value, [Complaint(key, f"must be {describe(annotation)}, not {value!r}")]
+
+
+def _convert_union(value: Any, choices: tuple[Any, ...], key: str) -> tuple[Any, list[Complaint]]:
+    attempts = [convert(value, choice, key) for choice in choices]
+    for converted, complaints in attempts:
+        if not complaints:
+            return converted, []
+    # A wrong part of the right shape says more than "none of these types".
+    partial = [complaints for _, complaints in attempts if any(found.key != key for found in complaints)]
+    ranged = [
+        complaints
+        for choice, (_, complaints) in zip(choices, attempts, strict=True)
+        if get_origin(choice) is Annotated and not convert(value, get_args(choice)[0], key)[1]
+    ]
+    for better in (partial, ranged):
+        if len(better) == 1:
+            return value, better[0]
+    wanted = " or ".join(describe(choice) for choice in choices if choice is not types.NoneType)
+    return value, [Complaint(key, f"must be {wanted}, not {value!r}")]
+
+
+def _convert_tuple(value: Any, annotation: Any, key: str) -> tuple[Any, list[Complaint]]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        return value, [Complaint(key, f"must be {describe(annotation)}, not {value!r}")]
+    inner = get_args(annotation)
+    if inner[-1] is Ellipsis or get_origin(annotation) is Sequence:
+        wanted = [inner[0]] * len(value)
+    elif len(inner) == len(value):
+        wanted = list(inner)
+    else:
+        return value, [Complaint(key, f"must have {len(inner)} parts, not {len(value)}")]
+    pairs = [
+        convert(part, kind, f"{key}[{index}]") for index, (part, kind) in enumerate(zip(value, wanted, strict=True))
+    ]
+    return tuple(part for part, _ in pairs), [complaint for _, found in pairs for complaint in found]
+
+
+def _convert_mapping(value: Any, annotation: Any, key: str) -> tuple[Any, list[Complaint]]:
+    if not isinstance(value, Mapping):
+        return value, [Complaint(key, f"must be {describe(annotation)}, not {value!r}")]
+    key_kind, value_kind = get_args(annotation)
+    complaints: list[Complaint] = []
+    converted: dict[Any, Any] = {}
+    for name, inner in value.items():
+        complaints += convert(name, key_kind, f"{key}.{name}")[1]
+        converted[name], found = convert(inner, value_kind, f"{key}.{name}")
+        complaints += found
+    return converted, complaints
+
+
+def _convert_dataclass(value: Any, cls: type, key: str) -> tuple[Any, list[Complaint]]:
+    if isinstance(value, cls):
+        return value, [dataclasses.replace(found, key=f"{key}.{found.key}") for found in check(value)]
+    if isinstance(value, Mapping):
+        return build(cls, value, f"{key}.")
+    return value, [Complaint(key, f"must be {describe(cls)}, not {value!r}")]
+
+
+def describe(annotation: Any) -> str:
+    """Return a type in the words of a message or of `haconiwa plugins show`."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        bound = annotation.__metadata__[0]
+        if isinstance(bound, Pattern):
+            return bound.meaning
+        low, high = ("" if edge is None else str(edge) for edge in (bound.minimum, bound.maximum))
+        return f"{describe(get_args(annotation)[0])} ({low}..{high})"
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(choice) for choice in get_args(annotation) if choice is not types.NoneType)
+    if origin is Literal:
+        return " or ".join(repr(choice) for choice in get_args(annotation))
+    if origin in (tuple, Sequence):
+        inner = get_args(annotation)
+        if inner[-1] is Ellipsis or origin is Sequence:
+            return f"a list of {describe(inner[0])}"
+        return "[" + ", ".join(map(describe, inner)) + "]"
+    if origin in (dict, Mapping):
+        return f"a table of {describe(get_args(annotation)[1])}"
+    if dataclasses.is_dataclass(annotation):
+        return "a table with " + ", ".join(annotations_of(typing.cast("type", annotation)))
+    return {bool: "true or false", int: "an integer", float: "a number", str: "a string"}.get(
+        annotation, str(annotation)
+    )
+
+
+def suggestion(name: str, known: typing.Iterable[Any]) -> str:
+    """Return `did you mean "..."?` for the nearest known name, or ""."""
+    close = difflib.get_close_matches(name, [word for word in known if isinstance(word, str)], n=1)
+    return f'did you mean "{close[0]}"?' if close else ""
+
+
+def walk(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the (name, value) pairs of a dataclass that differ from their defaults."""
+    for item in dataclasses.fields(value):
+        current = getattr(value, item.name)
+        if current != item.default:
+            yield item.name, current

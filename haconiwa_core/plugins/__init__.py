@@ -1,0 +1,1 @@
+"""Plugins: what is installed, and the hooks that they implement."""

@@ -1,0 +1,127 @@
+"""Load plugins that a definition names, and call their hooks one plugin at a time.
+
+stevedore loads, pluggy registers, validates and calls. Nothing outside this package sees either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+from stevedore.named import NamedExtensionManager
+
+from haconiwa_core.errors import PluginError
+from haconiwa_core.feature import Feature
+from haconiwa_core.plugins import hookspecs
+from haconiwa_core.plugins.discovery import GROUP, Installed, installed, usable
+
+if TYPE_CHECKING:
+    from haconiwa_core.facts import Fact
+    from haconiwa_core.planning import Planning
+    from haconiwa_core.steps import Step
+
+
+class _OneEntryPoint(NamedExtensionManager[Any]):
+    """stevedore's loader for entry points that were found by `discovery`.
+
+    Its own search reads a cache below the user's home that would decide what root imports.
+    """
+
+    def __init__(self, entry_point: EntryPoint, failed: Callable[[BaseException], object]) -> None:
+        self._found = entry_point
+        super().__init__(
+            GROUP,
+            names=[entry_point.name],
+            on_load_failure_callback=lambda _manager, _entry_point, error: failed(error),
+            verify_requirements=False,
+        )
+
+    def list_entry_points(self) -> list[EntryPoint]:
+        return [self._found]
+
+
+class Plugins:
+    """Installed plugins, loaded when they are first asked for.
+
+    One object may serve many plannings; it is not changed by them.
+    """
+
+    def __init__(self, available: Iterable[Installed] | None = None) -> None:
+        self._installed = list(installed() if available is None else available)
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+
+    @property
+    def all(self) -> list[Installed]:
+        """Every installed plugin, in whatever state."""
+        return self._installed
+
+    def feature_class(self, name: str) -> type[Feature]:
+        """Load a plugin and return its feature.
+
+        Raises:
+            PluginError: it is absent, disabled, incompatible, ambiguous or broken.
+        """
+        self._load(name)
+        feature: type[Feature] | None = self._hook(name, "haconiwa_feature")()
+        if feature is None:
+            raise _broken(name, "it does not implement haconiwa_feature")
+        if feature.section != name:
+            raise _broken(name, f'its feature {feature.__name__} has the section "{feature.section}"')
+        return feature
+
+    def facts(self, feature: Feature, planning: Planning) -> list[Fact]:
+        """Return the facts that a feature's plugin publishes."""
+        return self._collect("haconiwa_facts", feature, planning)
+
+    def steps(self, feature: Feature, planning: Planning) -> list[Step]:
+        """Return the steps that a feature's plugin makes of it."""
+        return self._collect("haconiwa_steps", feature, planning)
+
+    def _collect(self, hook: str, feature: Feature, planning: Planning) -> list[Any]:
+        self._load(feature.section)
+        results = self._hook(feature.section, hook)(feature=feature, planning=planning)
+        return [item for result in results for item in result]
+
+    def _hook(self, name: str, hook: str) -> Any:
+        """Return a hook's caller for one plugin alone: pluggy's results do not say whose they are."""
+        others = [plugin for other, plugin in self._manager.list_name_plugin() if other != name]
+        return self._manager.subset_hook_caller(hook, others)
+
+    def _load(self, name: str) -> None:
+        if self._manager.has_plugin(name):
+            return
+        plugin = _import(usable(name, self._installed))
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            raise _broken(name, str(error)) from error
+        _refuse_own_order(name, plugin)
+
+
+def _import(plugin: Installed) -> Any:
+    failures: list[BaseException] = []
+    try:
+        manager = _OneEntryPoint(plugin.entry_point, failures.append)
+    except SystemExit as error:
+        failures.append(error)
+    for failure in failures:
+        raise _broken(plugin.name, f"{type(failure).__name__}: {failure}") from failure
+    return manager.extensions[0].plugin
+
+
+def _refuse_own_order(name: str, plugin: Any) -> None:
+    """Order comes from stages alone; pluggy's is not promised between plugins."""
+    for attribute in dir(plugin):
+        marks = getattr(getattr(plugin, attribute, None), f"{hookspecs.PROJECT}_impl", None)
+        if marks and (marks["tryfirst"] or marks["trylast"] or marks["wrapper"] or marks["hookwrapper"]):
+            raise _broken(name, f"{attribute} asks for an order of its own; stages decide the order")
+
+
+def _broken(name: str, reason: str) -> PluginError:
+    return PluginError(f"plugin {name} is broken: {reason}; see `haconiwa plugins show {name}`")

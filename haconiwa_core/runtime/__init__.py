@@ -1,0 +1,1 @@
+"""Containers that exist: their start, their records, their end."""

@@ -1,0 +1,155 @@
+"""Run containers in the foreground: streams pass through, signals are forwarded."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from haconiwa_core.errors import HaconiwaError, SetupError
+from haconiwa_core.log import Log
+from haconiwa_core.plan import Plan
+from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.start import Running, start
+
+FORWARDED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGCONT,
+    signal.SIGWINCH,
+)
+
+_CHUNK = 1 << 16
+_LINE_LIMIT = 1 << 20
+
+
+def run_all(plans: Sequence[Plan], store: Store, *, name: str | None, remove: bool, log: Log) -> int:
+    """Run containers until all have ended.
+
+    Args:
+        plans: one for each container. The output of several is prefixed with their names.
+        store: where records are kept.
+        name: the only container's; None makes unique ones.
+        remove: forget each container when it has ended.
+        log: for what cannot be cleaned up.
+
+    Returns:
+        The first exit status, in the order of the plans, that is not 0; else 0.
+
+    Raises:
+        SetupError: a container could not be started; those that were have been ended.
+    """
+    session = _Session(prefixed=len(plans) > 1)
+    with _Forwarding(session):
+        try:
+            for item in plans:
+                session.start(item, store, name)
+        except BaseException:
+            session.send(signal.SIGKILL)
+            session.finish(remove, log)
+            raise
+        return session.finish(remove, log)
+
+
+class _Session:
+    """The containers of one `run`, and the pipes that carry their output."""
+
+    def __init__(self, *, prefixed: bool) -> None:
+        self._prefixed = prefixed
+        self._running: list[Running] = []
+        self._selector = selectors.DefaultSelector()
+        self._width = 0
+
+    def start(self, plan: Plan, store: Store, name: str | None) -> None:
+        claim = store.claim(name) if name else store.claim_unique(plan.container.name)
+        if not self._prefixed:
+            self._running.append(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}))
+            return
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+        streams = {"stdin": nothing, "stdout": outputs[0][1], "stderr": outputs[1][1]}
+        try:
+            self._running.append(start(plan, claim, streams))
+        finally:
+            for descriptor in streams.values():
+                os.close(descriptor)
+        for target, (reader, _) in enumerate(outputs, start=1):
+            lines = _Prefixed(f"{plan.container.name} | ".encode(), target)
+            self._selector.register(reader, selectors.EVENT_READ, lines)
+
+    def send(self, number: int) -> None:
+        for running in self._running:
+            running.send_signal(number)
+
+    def finish(self, remove: bool, log: Log) -> int:
+        self._copy_output()
+        statuses = []
+        for running in self._running:
+            try:
+                statuses.append(running.wait())
+            except SetupError as error:
+                log.error(str(error))
+                statuses.append(error.exit_status)
+                running.release()
+                continue
+            running.remove() if remove else running.release()
+        self._selector.close()
+        return next((status for status in statuses if status), 0)
+
+    def _copy_output(self) -> None:
+        """Copy prefixed lines until the last writer has closed its end."""
+        while self._selector.get_map():
+            for key, _ in self._selector.select():
+                chunk = os.read(key.fd, _CHUNK)
+                key.data.write(chunk)
+                if not chunk:
+                    self._selector.unregister(key.fd)
+                    os.close(key.fd)
+
+
+class _Prefixed:
+    """Puts a prefix before each line, and writes whole lines."""
+
+    def __init__(self, prefix: bytes, target: int) -> None:
+        self._prefix = prefix
+        self._target = target
+        self._rest = b""
+
+    def write(self, chunk: bytes) -> None:
+        """Take a chunk; an empty one is the end, which ends an unfinished line too."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if self._rest and (not chunk or len(self._rest) > _LINE_LIMIT):
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            _write_all(self._target, self._prefix + line + b"\n")
+
+
+class _Forwarding:
+    """While entered, signals that reach this process go on to the containers."""
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+        self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> None:
+        for number in FORWARDED:
+            try:
+                self._former[number] = signal.signal(number, lambda got, _frame: self._session.send(got))
+            except ValueError as error:
+                raise HaconiwaError("containers run in the foreground from the main thread only") from error
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

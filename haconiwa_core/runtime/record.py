@@ -1,0 +1,274 @@
+"""Records: what is on disk about one container, enough to clean up after any crash.
+
+Each instance has a directory of its own (0700) below the state directory. Its supervisor holds
+a lock on it for as long as it lives, so that nobody mistakes a starting container for a dead one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from haconiwa_core.container import is_name
+from haconiwa_core.errors import RecordError
+from haconiwa_core.linux.host import start_time
+
+VERSION = 1
+FILE_NAME = "record.json"
+
+_SIZE_LIMIT = 4 << 20
+_UNIQUE_ATTEMPTS = 64
+
+Status = Literal["starting", "running", "exited"]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that cannot be mistaken for a later one of the same pid.
+
+    Args:
+        pid: in the host's pid namespace.
+        started: clock ticks since boot.
+    """
+
+    pid: int
+    started: int
+
+    @staticmethod
+    def of(pid: int) -> Process:
+        """Return the identity of a live process."""
+        return Process(pid, start_time(pid))
+
+
+@dataclass(frozen=True)
+class Undo:
+    """How to remove what one step left on the host.
+
+    Args:
+        function: name in `haconiwa_core.linux`.
+        arguments: plain values.
+        plugin: whose step it was, for messages.
+        lasting: what the step left is meant to stay once the container has started.
+    """
+
+    function: str
+    arguments: tuple[Any, ...]
+    plugin: str
+    lasting: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one container.
+
+    Args:
+        name: of the instance.
+        definition: the container's name in its definition.
+        boot: the kernel's boot id; a record of another boot has no processes any more.
+        command: for people.
+        status: how far the container has come.
+        orphan: what `gc` does with a container whose supervisor is gone: "end" or "keep".
+        supervisor, child: processes; the child is None until it exists.
+        undo: in the order in which the steps ran.
+        exit_status: of an exited container.
+        version: of this format.
+    """
+
+    name: str
+    definition: str
+    boot: str
+    command: tuple[str, ...]
+    status: Status
+    orphan: Literal["end", "keep"]
+    supervisor: Process
+    child: Process | None = None
+    undo: tuple[Undo, ...] = field(default=())
+    exit_status: int | None = None
+    version: int = VERSION
+
+
+class Claim:
+    """A name that this process holds: the instance's directory, locked until `release`."""
+
+    def __init__(self, directory: Path, descriptor: int) -> None:
+        self.directory = directory
+        self.name = directory.name
+        self._descriptor = descriptor
+
+    def write(self, record: Record) -> None:
+        """Replace the record in one step.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        text = json.dumps(asdict(record), separators=(",", ":"))
+        new = FILE_NAME + ".new"
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(new, flags, 0o600, dir_fd=self._descriptor)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.rename(new, FILE_NAME, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except OSError as error:
+            raise RecordError(f"cannot write the record of {self.name}: {error.strerror}") from error
+
+    def remove(self) -> None:
+        """Remove the record and everything beside it; the name can be used again."""
+        for name in os.listdir(self._descriptor):
+            os.unlink(name, dir_fd=self._descriptor)
+        os.rmdir(self.directory)
+        self.release()
+
+    def release(self) -> None:
+        """Give up the lock; the record stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Store:
+    """The records of one user: below /run for root, else below $XDG_RUNTIME_DIR."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or state_directory()
+
+    def claim(self, name: str) -> Claim:
+        """Make an instance's directory and lock it.
+
+        Raises:
+            RecordError: the name is taken, malformed, or the directory cannot be made.
+        """
+        if not is_name(name):
+            raise RecordError(f"{name!r} cannot name a container")
+        path = self.directory / name
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700)
+            descriptor = _lock(path)
+        except FileExistsError as error:
+            raise RecordError(
+                f"the name {name} is in use, or its last container was not cleaned up; `haconiwa gc` cleans up"
+            ) from error
+        except OSError as error:
+            raise RecordError(f"cannot make {path}: {error.strerror}") from error
+        if descriptor is None:
+            raise RecordError(f"the name {name} was taken at the same moment")
+        return Claim(path, descriptor)
+
+    def claim_unique(self, base: str) -> Claim:
+        """Claim a name like `web-3f9a` for an instance of the definition `web`."""
+        for _ in range(_UNIQUE_ATTEMPTS):
+            name = f"{base[:120]}-{secrets.token_hex(2)}"
+            if not (self.directory / name).exists():
+                return self.claim(name)
+        raise RecordError(f"no free name like {base}-XXXX; `haconiwa gc` removes records of exited containers")
+
+    def take_over(self, name: str) -> Claim | None:
+        """Lock an existing instance whose supervisor is gone; None if somebody has it."""
+        path = self.directory / name
+        try:
+            descriptor = _lock(path)
+        except FileNotFoundError:
+            return None
+        return Claim(path, descriptor) if descriptor is not None else None
+
+    def names(self) -> list[str]:
+        """Return the names of all instances, alive or not."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self.directory) if is_name(entry.name))
+        except FileNotFoundError:
+            return []
+
+    def read(self, name: str) -> Record:
+        """Return the record of an instance.
+
+        Raises:
+            RecordError: there is none, or it is not a record that this version understands.
+        """
+        path = self.directory / name / FILE_NAME
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, encoding="utf-8") as file:
+                text = file.read(_SIZE_LIMIT + 1)
+        except FileNotFoundError as error:
+            raise RecordError(f"there is no container named {name}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecordError(f"cannot read {path}: {error}") from error
+        if len(text) > _SIZE_LIMIT:
+            raise RecordError(f"{path} is larger than a record can be")
+        try:
+            return _parse(json.loads(text))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise RecordError(f"{path} is damaged: {error}") from error
+
+    def records(self) -> Iterator[Record]:
+        """Yield all records that can be read."""
+        for name in self.names():
+            try:
+                yield self.read(name)
+            except RecordError:
+                continue  # Vanished between listing and reading, or damaged, which `gc` reports.
+
+
+def state_directory() -> Path:
+    """Return where records are kept.
+
+    Raises:
+        RecordError: an ordinary user has no $XDG_RUNTIME_DIR.
+    """
+    if os.geteuid() == 0:
+        return Path("/run/haconiwa")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if not runtime:
+        raise RecordError("XDG_RUNTIME_DIR is not set: an ordinary user's containers keep their records there")
+    return Path(runtime) / "haconiwa"
+
+
+def boot_id() -> str:
+    """Return the id of the running boot (proc_sys_kernel(5))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def without_lasting(record: Record) -> Record:
+    """Return the record of a container that has started: what is meant to stay is no longer undone."""
+    return replace(record, undo=tuple(undo for undo in record.undo if not undo.lasting))
+
+
+def _lock(path: Path) -> int | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _parse(data: Mapping[str, Any]) -> Record:
+    if not isinstance(data, dict) or data.get("version") != VERSION:
+        raise ValueError(f"not a record of version {VERSION}")
+    child = data["child"]
+    record = Record(
+        **{
+            **data,
+            "command": tuple(data["command"]),
+            "supervisor": Process(**data["supervisor"]),
+            "child": Process(**child) if child else None,
+            "undo": tuple(
+                Undo(item["function"], tuple(item["arguments"]), item["plugin"], item["lasting"])
+                for item in data["undo"]
+            ),
+        }
+    )
+    for process in (record.supervisor, record.child):
+        if process and not (type(process.pid) is int and type(process.started) is int and process.pid > 0):
+            raise ValueError("a process has no pid")
+    if not is_name(record.name):
+        raise ValueError(f"{record.name!r} cannot name a container")
+    return record

@@ -1,0 +1,300 @@
+"""Start a container: claim its name, run the plan, and stay its parent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_SETUP, SetupError
+from haconiwa_core.launch import direct
+from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, linux_kernel
+from haconiwa_core.launch.local import Values, resolve, run_host_step
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.handshake import RECORD
+from haconiwa_core.plan import Gate, Plan, PlannedStep
+from haconiwa_core.runtime.cleanup import undo
+from haconiwa_core.runtime.record import Claim, Process, Record, Undo, boot_id, without_lasting
+from haconiwa_core.runtime.remedies import remedy_for
+from haconiwa_core.stages import Stage
+
+GO = b"\1"
+
+_DESCRIPTORS_PER_MESSAGE = 4
+
+
+class Running:
+    """A container that this process has started: its parent, its supervisor, the owner of its name."""
+
+    def __init__(self, claim: Claim, record: Record, pid: int, pidfd: int) -> None:
+        self._claim = claim
+        self._record = record
+        self.name = claim.name
+        self.pid = pid
+        self.pidfd = pidfd
+        """Readable when the container's first process has ended."""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the container's first process; nothing happens when it has ended."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def wait(self) -> int:
+        """Wait for the end, clean up, and return the exit status: the command's own, or 128 + signal.
+
+        Raises:
+            SetupError: something that the container left on the host could not be removed.
+        """
+        select.select([self.pidfd], [], [])
+        # Not reaped yet, so the pid still means this container's process group.
+        os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT | c.WALL)
+        _kill_group(self.pid)
+        status = _reap(self.pidfd)
+        os.close(self.pidfd)
+        self._record = replace(self._record, child=None, status="exited", exit_status=status)
+        failures = undo(self._record)
+        self._claim.write(replace(self._record, undo=() if not failures else self._record.undo))
+        if failures:
+            raise SetupError(
+                plugin="core",
+                stage="cleanup",
+                attempted=f"clean up after {self.name}",
+                reason="; ".join(failures),
+                remedy="remove the cause and run `haconiwa gc`",
+            )
+        return status
+
+    def remove(self) -> None:
+        """Forget an exited container: its record and its log."""
+        self._claim.remove()
+
+    def release(self) -> None:
+        """Leave the record of an exited container where it is."""
+        self._claim.release()
+
+
+def start(plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel | None = None) -> Running:
+    """Start a planned container.
+
+    Args:
+        plan: for this host.
+        claim: the instance's name; it is given up if the start fails.
+        streams: descriptors for the standard streams that are inherited, by "stdin" ....
+        kernel: what runs the calls; the running kernel by default.
+
+    Raises:
+        SetupError: a step failed; everything done before is undone and the name is free.
+    """
+    starting = _Start(plan, claim, streams, kernel or linux_kernel())
+    try:
+        return starting.run()
+    except BaseException as error:
+        failures = starting.roll_back()
+        if isinstance(error, SetupError):
+            error.cleanup = failures
+        raise
+
+
+class _Start:
+    def __init__(self, plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel) -> None:
+        self._plan = plan
+        self._claim = claim
+        self._kernel = kernel
+        self._values: Values = {
+            "name": claim.name,
+            "directory": str(claim.directory),
+            **{f"caller-{stream}": descriptor for stream, descriptor in streams.items()},
+        }
+        self._given = frozenset(self._values)
+        self._pidfds: list[tuple[int, int]] = []
+        self._channel: socket.socket | None = None
+        self._record = Record(
+            name=claim.name,
+            definition=plan.container.name,
+            boot=boot_id(),
+            command=tuple(plan.container.command),
+            status="starting",
+            orphan="end",
+            supervisor=Process.of(os.getpid()),
+            undo=tuple(self._undo(planned) for planned in plan.undo_steps()),
+        )
+
+    def run(self) -> Running:
+        self._claim.write(self._record)
+        self._host_stage(Stage.PREPARE)
+        descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
+        try:
+            self._channel = direct.launch(self._plan.program, descriptors, self._kernel)
+        except OSError as error:
+            raise SetupError(
+                plugin="core", stage="CLONE", attempted="start the launcher", number=error.errno or 0
+            ) from error
+        self._close_descriptors()
+        for gate in self._plan.gates:
+            self._pass(gate)
+        self._receive_until(Stage.EXEC)
+        self._receive_end()
+        pid, pidfd = self._pidfds.pop()
+        self._reap_intermediates()
+        self._channel.close()
+        self._record = without_lasting(replace(self._record, status="running"))
+        self._claim.write(self._record)
+        return Running(self._claim, self._record, pid, pidfd)
+
+    def roll_back(self) -> tuple[str, ...]:
+        """Undo everything; return what could not be undone."""
+        if self._channel:
+            self._channel.close()
+        self._close_descriptors()
+        for _, pidfd in self._pidfds:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            _reap(pidfd)
+            os.close(pidfd)
+        failures = undo(replace(self._record, child=None))
+        if failures:
+            self._claim.write(replace(self._record, child=None))
+            self._claim.release()
+        else:
+            self._claim.remove()
+        return failures
+
+    def _pass(self, gate: Gate) -> None:
+        """Let the host's part of a gate run, then let the child go on."""
+        self._receive_until(gate.stage)
+        pid = self._pidfds[-1][0]
+        self._values["target"] = pid
+        if gate.host_stage:
+            self._host_stage(gate.host_stage)
+        if gate.stage is Stage.ADOPT:
+            self._record = replace(self._record, child=Process.of(pid))
+            self._claim.write(self._record)
+        assert self._channel is not None
+        self._channel.send(GO)
+
+    def _host_stage(self, stage: Stage) -> None:
+        for planned in self._plan.host_steps(stage):
+            try:
+                run_host_step(planned, self._values, self._kernel)
+            except OSError as error:
+                raise self._error(planned, error.errno or 0, error.strerror or str(error)) from error
+
+    def _receive_until(self, stage: Stage) -> None:
+        """Take what the child reports until it reaches a stage and its descriptor is here."""
+        expected = self._processes_until(stage)
+        reached = False
+        while not reached or len(self._pidfds) < expected:
+            message, descriptors = self._receive()
+            if not message:
+                raise self._died()
+            number, code = RECORD.unpack(message)
+            if descriptors:
+                self._pidfds.append((number, descriptors[0]))
+            elif code:
+                raise self._instruction_error(number, code)
+            else:
+                reached = reached or number == stage
+
+    def _receive_end(self) -> None:
+        """End of file after the last report means that exec has closed the channel."""
+        message, _ = self._receive()
+        if message:
+            raise self._instruction_error(*RECORD.unpack(message))
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        assert self._channel is not None
+        try:
+            message, descriptors, flags, _ = socket.recv_fds(self._channel, RECORD.size, _DESCRIPTORS_PER_MESSAGE)
+        except ConnectionResetError:
+            return b"", []
+        if flags & socket.MSG_CTRUNC:
+            raise SetupError(
+                plugin="core", stage="CLONE", attempted="receive a process's descriptor", number=errno.EMFILE
+            )
+        return message, descriptors
+
+    def _processes_until(self, stage: Stage) -> int:
+        """Return how many processes have been cloned when a stage is reached."""
+        return 1 if stage is Stage.ENTER else len(self._plan.program.processes)
+
+    def _instruction_error(self, index: int, code: int) -> SetupError:
+        planned = self._plan.owners[index]
+        if planned.step.function.__name__ == "execute":
+            return self._exec_error(planned, code)
+        reason = {OUTPUT_DIFFERS: "it reads back differently", RESULT_DIFFERS: "it has had no effect"}.get(code, "")
+        call = Call(self._instruction_number(index)).name
+        return self._error(planned, max(code, 0), reason, call)
+
+    def _exec_error(self, planned: PlannedStep, code: int) -> SetupError:
+        program = self._plan.container.command[0]
+        found = code not in (errno.ENOENT, errno.ENOTDIR)
+        return SetupError(
+            plugin=planned.plugin,
+            stage=planned.step.stage.name,
+            attempted=f"execute {program!r}",
+            number=code,
+            remedy=remedy_for(self._plan, planned, code),
+            exit_status=EXIT_NOT_EXECUTABLE if found else EXIT_NOT_FOUND,
+        )
+
+    def _instruction_number(self, index: int) -> int:
+        instructions = [instruction for process in self._plan.program.processes for instruction in process]
+        return instructions[index].number
+
+    def _died(self) -> SetupError:
+        status = _reap(self._pidfds.pop()[1]) if self._pidfds else EXIT_SETUP
+        return SetupError(
+            plugin="core",
+            stage="child",
+            attempted="set up the container",
+            reason=f"its process ended with status {status} before the command was reached",
+        )
+
+    def _error(self, planned: PlannedStep, code: int, reason: str = "", call: str = "") -> SetupError:
+        described = planned.describe()
+        return SetupError(
+            plugin=planned.plugin,
+            stage=planned.step.stage.name,
+            attempted=f"{described} [{call}]" if call else described,
+            number=code,
+            reason="" if code else reason,
+            remedy=remedy_for(self._plan, planned, code),
+        )
+
+    def _undo(self, planned: PlannedStep) -> Undo:
+        step = planned.step.undo
+        assert step is not None
+        arguments = tuple(resolve(argument, self._values) for argument in step.arguments)
+        return Undo(step.function.__name__, arguments, planned.plugin, planned.step.lasting)
+
+    def _close_descriptors(self) -> None:
+        """Close what PREPARE has opened; the child has its own copies."""
+        opened = {planned.step.into.name for planned in self._plan.host_steps(Stage.PREPARE) if planned.step.into}
+        for name in opened - self._given:
+            descriptor = self._values.pop(name, None)
+            if isinstance(descriptor, int) and descriptor > 2:
+                os.close(descriptor)
+
+    def _reap_intermediates(self) -> None:
+        for _, pidfd in self._pidfds:
+            _reap(pidfd)
+            os.close(pidfd)
+        self._pidfds.clear()
+
+
+def _kill_group(leader: int) -> None:
+    # Where only the ended leader is left in the group, there is nobody to signal.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _reap(pidfd: int) -> int:
+    """Wait for a process to end and return its status, 128 + n for a signal n."""
+    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | c.WALL)
+    assert result is not None
+    return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
