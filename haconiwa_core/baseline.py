@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
-from haconiwa_core.facts import Groups, Namespace, NewRoot, Umask
-from haconiwa_core.linux.constants import CAP_SETGID, CLONE_NEWNS, Mode
+from haconiwa_core.facts import Namespace, NewRoot
+from haconiwa_core.linux.constants import CAP_SETGID, Mode
 from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
@@ -30,29 +30,31 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
         steps: of all features.
     """
     yield from _streams(planning)
-    yield Step(Stage.ADOPT, linux.set_oom_score_adj, Slot("target"), 0)
     yield from _settle(planning)
     if planning.facts.get(NewRoot) is None and any(step.stage is Stage.MOUNTS for step in steps):
         yield Step(Stage.MOUNTS, linux.open_directory, "/", into=Slot("root"))
-    yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode((planning.facts.get(Umask) or Umask()).mask))
     yield Step(Stage.CREDENTIALS, linux.change_directory, planning.container.workdir)
-    if may_set_groups(planning):
-        yield Step(Stage.CREDENTIALS, linux.set_groups, (planning.facts.get(Groups) or Groups()).groups)
+    replaced = {step.function for step in steps}
+    yield from (step for step in _replaceable(planning) if step.function not in replaced)
     yield Step(Stage.EXEC, linux.reset_signals)
     yield Step(Stage.EXEC, linux.close_descriptors_on_exec)
     yield Step(Stage.EXEC, linux.report, int(Stage.EXEC))
     yield Step(Stage.EXEC, linux.execute, *_command(planning))
 
 
-def may_set_groups(planning: Planning) -> bool:
-    """Return whether setgroups(2) is allowed: an ordinary user's namespace denies it."""
-    return planning.host.has_capability(CAP_SETGID)
+def _replaceable(planning: Planning) -> Iterator[Step]:
+    """Yield what a container gets unless a feature has a step with the same function."""
+    yield Step(Stage.ADOPT, linux.set_oom_score_adj, Slot("target"), 0)
+    yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode(0o022))
+    # An ordinary user's namespace denies setgroups.
+    if planning.host.has_capability(CAP_SETGID):
+        yield Step(Stage.CREDENTIALS, linux.set_groups, ())
 
 
 def _settle(planning: Planning) -> Iterator[Step]:
     if planning.user_namespace:
         yield Step(Stage.SETTLE, linux.become_root, after=(Namespace,))
-    if any(found.flag == CLONE_NEWNS and not found.joined for found in planning.facts.all(Namespace)):
+    if planning.own_mounts:
         yield Step(Stage.SETTLE, linux.make_tree_private, after=(Namespace,))
 
 

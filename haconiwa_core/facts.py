@@ -64,11 +64,9 @@ class NewRoot(Fact):
 
     Args:
         path: the root's absolute path on the host, for files that planning needs.
-        mounted: the root is a mount of its own, so that pivot_root can take it.
     """
 
     path: str
-    mounted: bool
 
 
 @dataclass(frozen=True)
@@ -89,20 +87,6 @@ class FreshFilesystem(Fact):
     def key(self) -> str:
         """Return the target: a kind may be mounted in several places."""
         return self.target
-
-
-@dataclass(frozen=True)
-class Groups(Fact):
-    """The supplementary groups; without this fact a container has none."""
-
-    groups: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Umask(Fact):
-    """The file mode creation mask; without this fact it is 022."""
-
-    mask: int = 0o022
 
 
 class Facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ class HostFacts:
         capabilities: the starter's effective set, as a bit mask.
         last_capability: the highest that the kernel knows.
         namespaces: kinds that the kernel has, the files of /proc/self/ns.
-        users, groups: names and their ids, from the host's /etc/passwd and /etc/group.
+        users: names with uid and primary gid, from the host's /etc/passwd.
+        groups: names with gid, from the host's /etc/group.
     """
 
     kernel: str
@@ -33,7 +34,7 @@ class HostFacts:
     capabilities: int
     last_capability: int
     namespaces: tuple[str, ...]
-    users: Mapping[str, int] = field(default_factory=dict)
+    users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
 
     def has_capability(self, number: int) -> bool:
@@ -57,8 +58,9 @@ class HostFacts:
         """
         try:
             data = json.loads(text)
-            return HostFacts(**{**data, "namespaces": tuple(data["namespaces"])})
-        except (ValueError, TypeError, KeyError) as error:
+            users = {name: (int(uid), int(gid)) for name, (uid, gid) in data["users"].items()}
+            return HostFacts(**{**data, "namespaces": tuple(data["namespaces"]), "users": users})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise HaconiwaError(
                 f"{name}: not the facts of a host ({error}); write them with `haconiwa plan --show-host`"
             ) from error
@@ -75,19 +77,30 @@ def gather() -> HostFacts:
         capabilities=_effective_capabilities(),
         last_capability=int(Path("/proc/sys/kernel/cap_last_cap").read_text()),
         namespaces=tuple(sorted(kind for kind in os.listdir("/proc/self/ns") if "_for_" not in kind)),
-        users=names_to_ids(Path("/etc/passwd").read_bytes()),
-        groups=names_to_ids(Path("/etc/group").read_bytes()),
+        users=users_by_name(Path("/etc/passwd").read_bytes()),
+        groups=groups_by_name(Path("/etc/group").read_bytes()),
     )
 
 
-def names_to_ids(database: bytes) -> dict[str, int]:
-    """Return the names and ids of a file like passwd(5) or group(5); malformed lines are left out."""
-    ids: dict[str, int] = {}
+def users_by_name(database: bytes) -> dict[str, tuple[int, int]]:
+    """Return the users of a file like passwd(5): name, uid, gid; malformed lines are left out."""
+    return {name: (int(uid), int(gid)) for name, (uid, gid) in _entries(database, 2)}
+
+
+def groups_by_name(database: bytes) -> dict[str, int]:
+    """Return the groups of a file like group(5): name, gid; malformed lines are left out."""
+    return {name: int(gid) for name, (gid,) in _entries(database, 1)}
+
+
+def _entries(database: bytes, numbers: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield each name with the numbers that follow its password; the first line of a name counts."""
+    seen: set[str] = set()
     for line in database.decode(errors="surrogateescape").splitlines():
-        parts = line.split(":")
-        if len(parts) > 2 and parts[2].isascii() and parts[2].isdigit():
-            ids.setdefault(parts[0], int(parts[2]))
-    return ids
+        name, *rest = line.split(":")
+        ids = rest[1 : 1 + numbers]
+        if name not in seen and len(ids) == numbers and all(text.isascii() and text.isdigit() for text in ids):
+            seen.add(name)
+            yield name, ids
 
 
 def _effective_capabilities() -> int:

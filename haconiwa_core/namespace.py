@@ -106,7 +106,10 @@ def _join(feature: NamespaceFeature, planning: Planning) -> Iterator[Step]:
     handle = Slot(f"{feature.kind}-namespace")
     stage = Stage.ENTER if _joined_before_clone(feature, planning) else Stage.SETTLE
     yield Step(Stage.PREPARE, linux.open_namespace, feature.kind, feature.join, into=handle)
-    yield Step(stage, linux.join_namespace, handle, feature.flag, after=_joined_after(feature, planning))
+    after = entered_after(planning)
+    if feature.flag == CLONE_NEWUSER and planning.privileged:
+        after = (Namespace,)
+    yield Step(stage, linux.join_namespace, handle, feature.flag, after=after)
 
 
 def _joined_before_clone(feature: NamespaceFeature, planning: Planning) -> bool:
@@ -114,12 +117,16 @@ def _joined_before_clone(feature: NamespaceFeature, planning: Planning) -> bool:
     return feature.flag == CLONE_NEWPID or planning.user_namespace is not None
 
 
-def _joined_after(feature: NamespaceFeature, planning: Planning) -> tuple[str | type, ...]:
-    """With rights on the host the user namespace is joined last, for they end there; else first."""
-    if planning.privileged:
-        return (Namespace,) if feature.flag == CLONE_NEWUSER else ()
+def entered_after(planning: Planning) -> tuple[str | type, ...]:
+    """Return what must come before a step of ENTER that needs rights over a namespace.
+
+    With rights on the host a joined user namespace comes last, for they end there; without, the
+    user namespace comes first, for they begin there.
+    """
     user = planning.user_namespace
-    return (planning.facts.publisher(Namespace, user.kind),) if user else ()
+    if user is None or planning.privileged:
+        return ()
+    return (planning.facts.publisher(Namespace, user.kind),)
 
 
 def _keep(feature: NamespaceFeature, planning: Planning) -> Iterator[Step]:

@@ -55,8 +55,8 @@ Argument = int | bytes | Slot | Data | Buffer
 class Operation:
     """One system call.
 
-    An accepted errno leaves its negative value in the result slot, and every later operation
-    that takes that slot is skipped: "mask this path if it exists" needs no branch.
+    An accepted errno leaves its negative value in the result slot, and a skipped operation leaves
+    -1 there, so that `when` and `unless` say "mask this path if it exists" without a branch.
 
     Args:
         call: the system call.
@@ -64,6 +64,8 @@ class Operation:
         result: the slot that takes the result.
         accept: error numbers that count as done.
         returns: the exact result demanded; None accepts any that is not an error.
+        when: skip the operation if this slot holds a negative value.
+        unless: skip the operation if this slot does not.
     """
 
     call: Call
@@ -71,3 +73,5 @@ class Operation:
     result: Slot | None = None
     accept: tuple[int, ...] = ()
     returns: int | None = None
+    when: Slot | None = None
+    unless: Slot | None = None

@@ -17,7 +17,7 @@ from haconiwa_core.errors import DefinitionError, PluginError, Problem
 from haconiwa_core.facts import Fact, Facts, Namespace, NewRoot
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
-from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CLONE_NEWUSER
+from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CLONE_NEWNS, CLONE_NEWUSER
 from haconiwa_core.operation import Slot
 from haconiwa_core.plan import CORE, Input, Plan, PlannedStep
 from haconiwa_core.plugins.catalogue import providers_of
@@ -62,6 +62,16 @@ class Planning:
         return next((found for found in self.facts.all(Namespace) if found.flag == CLONE_NEWUSER), None)
 
     @property
+    def mount_namespace(self) -> Namespace | None:
+        """The mount namespace that the container has apart from the host's, if any."""
+        return next((found for found in self.facts.all(Namespace) if found.flag == CLONE_NEWNS), None)
+
+    @property
+    def own_mounts(self) -> bool:
+        """Whether mounts concern nobody but the container: its mount namespace is new."""
+        return self.mount_namespace is not None and not self.mount_namespace.joined
+
+    @property
     def trees_from(self) -> Stage:
         """The stage in which trees of the host are opened: a mapped root could not walk to them."""
         return Stage.PREPARE if self.privileged else Stage.MOUNTS
@@ -75,8 +85,16 @@ class Planning:
         if self.facts.get(kind, key):
             return
         need = f"{kind.__name__} {key}".rstrip()
+        raise DefinitionError([Problem(f"needs {need}", hint=self.providers(need))])
+
+    def providers(self, need: str) -> str:
+        """Return advice on which feature to add, "" where none of ours provides it.
+
+        Args:
+            need: a fact's type and key, as in "Namespace mnt" or "NewRoot".
+        """
         able = providers_of(need)
-        raise DefinitionError([Problem(f"needs {need}", hint=f"add {' or '.join(able)}" if able else "")])
+        return f"add {' or '.join(able)}" if able else ""
 
     def host_path(self, path: str) -> str:
         """Return an absolute path of the host; a relative one starts at the definition's folder."""

@@ -68,6 +68,8 @@ class Instruction(NamedTuple):
     relocations: tuple[Relocation, ...]
     expectations: tuple[Expectation, ...]
     loads: tuple[Load, ...]
+    when: int
+    unless: int
 
 
 class Program(NamedTuple):
@@ -116,12 +118,14 @@ class Assembler:
         return Instruction(
             operation.call,
             values + padding,
-            self._slot(operation.result) if operation.result else NO_SLOT,
+            self._slot(operation.result),
             operation.returns,
             operation.accept,
             tuple(effects.relocations),
             tuple(effects.expectations),
             tuple(effects.loads),
+            self._slot(operation.when),
+            self._slot(operation.unless),
         )
 
     def _value(self, argument: Argument, effects: _Effects) -> Value:
@@ -145,7 +149,9 @@ class Assembler:
             effects.relocations.append(Relocation(start + offset, self._value(inner, effects)))
         return Value(Kind.ADDRESS, start)
 
-    def _slot(self, slot: Slot) -> int:
+    def _slot(self, slot: Slot | None) -> int:
+        if slot is None:
+            return NO_SLOT
         return self._slots.setdefault(slot.name, len(self._slots))
 
     def _intern(self, content: bytes) -> int:

@@ -18,6 +18,9 @@ OUTPUT_DIFFERS = -1
 RESULT_DIFFERS = -2
 """The call succeeded with another result than the plan demands (end of file, a short write)."""
 
+SKIPPED = -1
+"""What a skipped instruction leaves in its result slot."""
+
 Kernel = Callable[..., int]
 """Takes a system call's number and six arguments; returns the result, or the negative errno."""
 
@@ -78,10 +81,9 @@ def run(
     """Run instructions from `first` on; return the first failure, or None when all are done."""
     for index in range(first, len(instructions)):
         instruction = instructions[index]
-        skipped = _unusable_slot(instruction, slots)
-        if skipped < 0:
+        if _is_skipped(instruction, slots):
             if instruction.result != NO_SLOT:
-                slots[instruction.result] = skipped
+                slots[instruction.result] = SKIPPED
             continue
         for offset, value in instruction.relocations:
             memory.write(offset, _resolve(value, memory, slots))
@@ -110,12 +112,7 @@ def _resolve(value: Value, memory: Memory, slots: list[int]) -> int:
     return slots[number] if kind == Kind.SLOT else number
 
 
-def _unusable_slot(instruction: Instruction, slots: list[int]) -> int:
-    """Return the negative value of the first slot that holds an accepted failure, or 0."""
-    for kind, number in instruction.arguments:
-        if kind == Kind.SLOT and slots[number] < 0:
-            return slots[number]
-    for _, (kind, number) in instruction.relocations:
-        if kind == Kind.SLOT and slots[number] < 0:
-            return slots[number]
-    return 0
+def _is_skipped(instruction: Instruction, slots: list[int]) -> bool:
+    if instruction.when != NO_SLOT and slots[instruction.when] < 0:
+        return True
+    return instruction.unless != NO_SLOT and slots[instruction.unless] >= 0

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import struct
+from dataclasses import replace
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
@@ -19,8 +20,12 @@ from haconiwa_core.operation import Buffer, Operation, Slot
 ROOT = Slot("root")
 """The directory that the container's paths are resolved below."""
 
-_TARGET = Slot("target-directory")
+_TARGET = Slot("mount-target")
+_MADE = Slot("made-mount-target")
+_PARENT = Slot("mount-target-parent")
+_IS_DIRECTORY = Slot("is-directory")
 _COVER = Slot("cover")
+_READ_ONLY = Slot("read-only-tree")
 _CONTEXT = Slot("filesystem-context")
 
 _PATH_FLAGS = os.O_PATH | os.O_CLOEXEC
@@ -90,36 +95,44 @@ def open_below_root(path: str, symlinks: bool = True, *, into: Slot) -> Operatio
 
 
 @lowers
-def make_directory_target(path: str, symlinks: bool = True, *, into: Slot) -> Operations:
-    """Open a directory of the container, made with mode 0755 together with its parents if missing."""
-    parts = _parts(path)
-    yield from _make_parents(parts, symlinks)
-    if parts:
-        yield Operation(Call.mkdirat, (_TARGET, _string(parts[-1]), 0o755), accept=(errno.EEXIST,))
-    yield _open_below_root(path, _PATH_FLAGS | os.O_DIRECTORY, into, symlinks=symlinks)
-
-
-@lowers
-def make_file_target(path: str, *, into: Slot) -> Operations:
-    """Open a file of the container, made empty with mode 0644 together with its parents if missing."""
-    parts = _parts(path)
-    yield from _make_parents(parts, symlinks=True)
-    yield Operation(Call.mknodat, (_TARGET, _string(parts[-1]), stat.S_IFREG | 0o644, 0), accept=(errno.EEXIST,))
-    yield _open_below_root(path, _PATH_FLAGS, into)
-
-
-@lowers
 def make_symlink(target: str, path: str) -> Operations:
     """Make a symbolic link in a directory of the container; an existing name is an error (symlinkat(2))."""
-    parts = _parts(path)
-    yield _open_below_root("/".join(parts[:-1]), _PATH_FLAGS | os.O_DIRECTORY, _TARGET)
-    yield Operation(Call.symlinkat, (_string(target), _TARGET, _string(parts[-1])))
+    folder, _, name = path.rpartition("/")
+    yield _open_below_root(folder, _PATH_FLAGS | os.O_DIRECTORY, _PARENT)
+    yield Operation(Call.symlinkat, (_string(target), _PARENT, _string(name)))
 
 
 @lowers
-def attach(tree: Slot, target: Slot) -> Operations:
-    """Attach a detached tree onto an opened directory or file (move_mount(2))."""
-    yield _attach(tree, target)
+def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operations:
+    """Attach a detached tree to a path of the container (move_mount(2)).
+
+    A missing path is made: an empty file for a file, else a directory of mode 0755, with the
+    parents that it needs.
+
+    Args:
+        tree: descriptor of the detached tree.
+        path: absolute path inside the container, not "/".
+        symlinks: follow symbolic links (within the root); False refuses them with ELOOP.
+    """
+    parts = [part for part in path.split("/") if part]
+    name = _string(parts[-1])
+    directory = _PATH_FLAGS | os.O_DIRECTORY
+    yield _open_below_root(path, _PATH_FLAGS, _TARGET, symlinks=symlinks, accept=(errno.ENOENT,))
+    yield replace(_attach(tree, _TARGET), when=_TARGET)
+    missing = (
+        Operation(
+            Call.openat, (tree, _string("."), directory, 0), result=_IS_DIRECTORY, accept=(errno.ENOTDIR,)
+        ),
+        *_make_parents(parts, symlinks),
+    )
+    yield from (replace(operation, unless=_TARGET) for operation in missing)
+    exists = (errno.EEXIST,)
+    mode = stat.S_IFREG | 0o644
+    yield Operation(Call.mkdirat, (_PARENT, name, 0o755), accept=exists, when=_IS_DIRECTORY, unless=_TARGET)
+    # The parent is open only if the path was missing.
+    yield Operation(Call.mknodat, (_PARENT, name, mode, 0), accept=exists, when=_PARENT, unless=_IS_DIRECTORY)
+    yield replace(_open_below_root(path, _PATH_FLAGS, _MADE, symlinks=symlinks), unless=_TARGET)
+    yield replace(_attach(tree, _MADE), when=_MADE)
 
 
 @lowers
@@ -159,43 +172,41 @@ def change_root(root: Slot) -> Operations:
 
 
 @lowers
-def mask_directory(path: str) -> Operations:
-    """Hide a directory of the container below an empty, read-only tmpfs; an absent path is left alone.
+def mask(path: str) -> Operations:
+    """Hide a path of the container; an absent one is left alone.
+
+    A directory is covered by an empty, read-only tmpfs, anything else by the host's null device,
+    which is checked to be 1:3, so that nothing else is ever bound in its place.
 
     Args:
-        path: absolute path inside the container; ENOTDIR if it is a file.
+        path: absolute path inside the container.
     """
     attributes = c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEXEC
-    yield _open_below_root(path, _PATH_FLAGS | os.O_DIRECTORY, _TARGET, accept=(errno.ENOENT,))
-    yield from make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER)
-    yield _attach(_COVER, _TARGET)
-
-
-@lowers
-def mask_file(path: str) -> Operations:
-    """Hide a file of the container below the host's null device; an absent path is left alone.
-
-    The device is checked to be 1:3, so that nothing else is ever bound in its place.
-
-    Args:
-        path: absolute path inside the container; ENOTDIR if it is a directory.
-    """
-    null_device = Buffer(_STATX_SIZE, ((_STATX_RDEV, _NULL_DEVICE),))
+    absent = (errno.ENOENT, errno.ENOTDIR)
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT,))
-    yield from open_tree("/dev/null", False, c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOEXEC, into=_COVER)
-    yield Operation(Call.statx, (_COVER, _string(""), c.AT_EMPTY_PATH, c.STATX_TYPE, null_device))
-    yield _attach(_COVER, _TARGET)
+    yield _open_below_root(path, _PATH_FLAGS | os.O_DIRECTORY, _IS_DIRECTORY, accept=absent)
+    empty = (*make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER), _attach(_COVER, _TARGET))
+    yield from (replace(operation, when=_IS_DIRECTORY) for operation in empty)
+    device = Buffer(_STATX_SIZE, ((_STATX_RDEV, _NULL_DEVICE),))
+    null = (
+        *open_tree("/dev/null", False, c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOEXEC, into=_COVER),
+        Operation(Call.statx, (_COVER, _string(""), c.AT_EMPTY_PATH, c.STATX_TYPE, device)),
+        _attach(_COVER, _TARGET),
+    )
+    yield from (replace(operation, when=_TARGET, unless=_IS_DIRECTORY) for operation in null)
 
 
 @lowers
 def make_path_read_only(path: str) -> Operations:
-    """Bind a path of the container to itself, read-only with all mounts below; absent paths are left alone."""
+    """Bind a path of the container to itself, read-only with all mounts below; an absent one is left alone."""
     flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC | c.AT_EMPTY_PATH | c.AT_RECURSIVE
-    tree = Slot("read-only-tree")
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT, errno.ENOTDIR))
-    yield Operation(Call.open_tree, (_TARGET, _string(""), flags), result=tree)
-    yield _set_attributes(tree, c.MOUNT_ATTR_RDONLY, 0, c.AT_RECURSIVE)
-    yield _attach(tree, _TARGET)
+    bind = (
+        Operation(Call.open_tree, (_TARGET, _string(""), flags), result=_READ_ONLY),
+        _set_attributes(_READ_ONLY, c.MOUNT_ATTR_RDONLY, 0, c.AT_RECURSIVE),
+        _attach(_READ_ONLY, _TARGET),
+    )
+    yield from (replace(operation, when=_TARGET) for operation in bind)
 
 
 @lowers
@@ -214,16 +225,13 @@ def _string(text: str) -> bytes:
     return os.fsencode(text) + b"\0"
 
 
-def _parts(path: str) -> list[str]:
-    return [part for part in path.split("/") if part]
-
-
 def _make_parents(parts: list[str], symlinks: bool) -> Operations:
-    """Leave the parent directory of the last part in _TARGET, making what is missing."""
-    yield _open_below_root("/", _PATH_FLAGS | os.O_DIRECTORY, _TARGET)
+    """Leave the parent directory of the last part in _PARENT, making what is missing."""
+    directory = _PATH_FLAGS | os.O_DIRECTORY
+    yield _open_below_root("/", directory, _PARENT)
     for depth, part in enumerate(parts[:-1], start=1):
-        yield Operation(Call.mkdirat, (_TARGET, _string(part), 0o755), accept=(errno.EEXIST,))
-        yield _open_below_root("/".join(parts[:depth]), _PATH_FLAGS | os.O_DIRECTORY, _TARGET, symlinks=symlinks)
+        yield Operation(Call.mkdirat, (_PARENT, _string(part), 0o755), accept=(errno.EEXIST,))
+        yield _open_below_root("/".join(parts[:depth]), directory, _PARENT, symlinks=symlinks)
 
 
 def _open_below_root(

@@ -29,7 +29,7 @@ class _OneEntryPoint(NamedExtensionManager[Any]):
     Its own search reads a cache below the user's home that would decide what root imports.
     """
 
-    def __init__(self, entry_point: EntryPoint, failed: Callable[[BaseException], object]) -> None:
+    def __init__(self, entry_point: EntryPoint, failed: Callable[[BaseException], None]) -> None:
         self._found = entry_point
         super().__init__(
             GROUP,

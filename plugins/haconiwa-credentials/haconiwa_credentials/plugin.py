@@ -1,0 +1,103 @@
+"""Credentials: names become numbers while planning; the child sets and reads back numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from haconiwa_core import linux
+from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.facts import IdMap, IdRange
+from haconiwa_core.feature import Feature
+from haconiwa_core.host import groups_by_name, users_by_name
+from haconiwa_core.linux.constants import CAP_SETGID, CAP_SETUID, Mode
+from haconiwa_core.options import suggestion
+from haconiwa_core.planning import Planning
+from haconiwa_core.plugins.hookspecs import hookimpl
+from haconiwa_core.stages import Stage
+from haconiwa_core.steps import Step
+from haconiwa_credentials import Credentials
+
+Found = TypeVar("Found")
+
+
+@hookimpl
+def haconiwa_feature() -> type[Feature]:
+    """Give the section's type."""
+    return Credentials
+
+
+@hookimpl
+def haconiwa_steps(feature: Credentials, planning: Planning) -> Iterator[Step]:
+    """Set the groups, then the group, then the user: the last ends the right to set the others."""
+    found = _Lookup(feature, planning)
+    uid, gid, groups = found.user(), found.group(), found.groups()
+    problems = [*found.problems, *_not_permitted(planning, uid, gid, groups)]
+    if problems:
+        raise DefinitionError(problems)
+    yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode(feature.umask))
+    if groups:
+        yield Step(Stage.CREDENTIALS, linux.set_groups, groups)
+    if gid:
+        yield Step(Stage.CREDENTIALS, linux.set_gid, gid)
+    if uid:
+        yield Step(Stage.CREDENTIALS, linux.set_uid, uid)
+
+
+class _Lookup:
+    """Names turned into numbers, and the problems met on the way."""
+
+    def __init__(self, feature: Credentials, planning: Planning) -> None:
+        self._feature = feature
+        self.problems: list[Problem] = []
+        self._users: Mapping[str, tuple[int, int]] = planning.host.users
+        self._groups: Mapping[str, int] = planning.host.groups
+        if feature.lookup == "root":
+            self._users = users_by_name(planning.read_in_root("/etc/passwd"))
+            self._groups = groups_by_name(planning.read_in_root("/etc/group"))
+
+    def user(self) -> int:
+        uid = self._feature.uid
+        return uid if isinstance(uid, int) else self._find(uid, self._users, "uid", "user", (0, 0))[0]
+
+    def group(self) -> int:
+        gid, uid = self._feature.gid, self._feature.uid
+        if isinstance(gid, str):
+            return self._find(gid, self._groups, "gid", "group", 0)
+        if gid is not None:
+            return gid
+        return uid if isinstance(uid, int) else self._users.get(uid, (0, 0))[1]
+
+    def groups(self) -> tuple[int, ...]:
+        return tuple(
+            group if isinstance(group, int) else self._find(group, self._groups, f"groups[{index}]", "group", 0)
+            for index, group in enumerate(self._feature.groups)
+        )
+
+    def _find(self, name: str, known: Mapping[str, Found], key: str, what: str, default: Found) -> Found:
+        if name not in known:
+            where = "the root" if self._feature.lookup == "root" else "the host"
+            self.problems.append(Problem(f"{where} has no {what} {name!r}", key=key, hint=suggestion(name, known)))
+        return known.get(name, default)
+
+
+def _not_permitted(planning: Planning, uid: int, gid: int, groups: Sequence[int]) -> Iterator[Problem]:
+    mapping = planning.facts.get(IdMap)
+    if mapping is not None:
+        wanted = [("uid", uid, mapping.users), ("gid", gid, mapping.groups)]
+        wanted += [(f"groups[{index}]", group, mapping.groups) for index, group in enumerate(groups)]
+        for key, number, ranges in wanted:
+            if not _is_mapped(number, ranges):
+                yield Problem(f"{number} is not mapped in the user namespace", key=key)
+    host = planning.host
+    if groups and not host.has_capability(CAP_SETGID):
+        yield Problem("needs CAP_SETGID, which the caller does not have", key="groups")
+    if planning.user_namespace is None:
+        if gid and not host.has_capability(CAP_SETGID):
+            yield Problem("needs CAP_SETGID, which the caller does not have", key="gid")
+        if uid and not host.has_capability(CAP_SETUID):
+            yield Problem("needs CAP_SETUID, which the caller does not have", key="uid")
+
+
+def _is_mapped(number: int, ranges: Sequence[IdRange]) -> bool:
+    return any(part.inside <= number < part.inside + part.count for part in ranges)

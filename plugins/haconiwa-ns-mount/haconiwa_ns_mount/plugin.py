@@ -1,0 +1,6 @@
+"""MountNamespace: nothing beyond what all namespace kinds do."""
+
+from haconiwa_core.namespace import namespace_hooks
+from haconiwa_ns_mount import MountNamespace
+
+haconiwa_feature, haconiwa_facts, haconiwa_steps = namespace_hooks(MountNamespace)
