@@ -69,12 +69,12 @@ def _run_processes(
     """Run each process's instructions in the clone of the one before; never return in the last."""
     first_index = 0
     result = program.slots.index("clone")
-    for instructions in program.processes:
+    for process, instructions in enumerate(program.processes):
         failure = run(instructions[:1], memory, slots, kernel)
         if not failure and slots[result] > 0:
             descriptor = array.array("i", [slots[pidfd]])
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)]
-            channel.sendmsg([RECORD.pack(slots[result], 0)], ancillary)
+            channel.sendmsg([RECORD.pack(process, slots[result])], ancillary)
             os._exit(0)
         if not failure:
             failure = run(instructions, memory, slots, kernel, first=1)

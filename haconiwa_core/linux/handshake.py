@@ -10,7 +10,7 @@ from haconiwa_core.operation import Buffer, Operation, Slot
 
 CHANNEL = Slot("channel")
 RECORD = struct.Struct("ii")
-"""(stage, 0) for a report, (instruction, code) for a failure, (pid, 0) with its pidfd for a clone."""
+"""(stage, 0) for a report, (instruction, code) for a failure, (process, pid) with its pidfd for a clone."""
 
 
 @lowers

@@ -112,7 +112,7 @@ class _Start:
             **{f"caller-{stream}": descriptor for stream, descriptor in streams.items()},
         }
         self._given = frozenset(self._values)
-        self._pidfds: list[tuple[int, int]] = []
+        self._processes: dict[int, tuple[int, int]] = {}
         self._channel: socket.socket | None = None
         self._record = Record(
             name=claim.name,
@@ -140,7 +140,7 @@ class _Start:
             self._pass(gate)
         self._receive_until(Stage.EXEC)
         self._receive_end()
-        pid, pidfd = self._pidfds.pop()
+        pid, pidfd = self._processes.pop(self._last_process)
         self._reap_intermediates()
         self._channel.close()
         self._record = without_lasting(replace(self._record, status="running"))
@@ -152,7 +152,7 @@ class _Start:
         if self._channel:
             self._channel.close()
         self._close_descriptors()
-        for _, pidfd in self._pidfds:
+        for _, pidfd in self._processes.values():
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             _reap(pidfd)
             os.close(pidfd)
@@ -167,7 +167,7 @@ class _Start:
     def _pass(self, gate: Gate) -> None:
         """Let the host's part of a gate run, then let the child go on."""
         self._receive_until(gate.stage)
-        pid = self._pidfds[-1][0]
+        pid = self._processes[self._process_at(gate.stage)][0]
         self._values["target"] = pid
         if gate.host_stage:
             self._host_stage(gate.host_stage)
@@ -186,15 +186,14 @@ class _Start:
 
     def _receive_until(self, stage: Stage) -> None:
         """Take what the child reports until it reaches a stage and its descriptor is here."""
-        expected = self._processes_until(stage)
         reached = False
-        while not reached or len(self._pidfds) < expected:
+        while not reached or self._process_at(stage) not in self._processes:
             message, descriptors = self._receive()
             if not message:
                 raise self._died()
             number, code = RECORD.unpack(message)
             if descriptors:
-                self._pidfds.append((number, descriptors[0]))
+                self._processes[number] = (code, descriptors[0])
             elif code:
                 raise self._instruction_error(number, code)
             else:
@@ -218,9 +217,13 @@ class _Start:
             )
         return message, descriptors
 
-    def _processes_until(self, stage: Stage) -> int:
-        """Return how many processes have been cloned when a stage is reached."""
-        return 1 if stage is Stage.ENTER else len(self._plan.program.processes)
+    def _process_at(self, stage: Stage) -> int:
+        """Return which process of the program reports a stage."""
+        return 0 if stage is Stage.ENTER else self._last_process
+
+    @property
+    def _last_process(self) -> int:
+        return len(self._plan.program.processes) - 1
 
     def _instruction_error(self, index: int, code: int) -> SetupError:
         planned = self._plan.owners[index]
@@ -247,7 +250,11 @@ class _Start:
         return instructions[index].number
 
     def _died(self) -> SetupError:
-        status = _reap(self._pidfds.pop()[1]) if self._pidfds else EXIT_SETUP
+        status = EXIT_SETUP
+        for _, pidfd in self._processes.values():
+            status = _reap(pidfd)
+            os.close(pidfd)
+        self._processes.clear()
         return SetupError(
             plugin="core",
             stage="child",
@@ -281,10 +288,10 @@ class _Start:
                 os.close(descriptor)
 
     def _reap_intermediates(self) -> None:
-        for _, pidfd in self._pidfds:
+        for _, pidfd in self._processes.values():
             _reap(pidfd)
             os.close(pidfd)
-        self._pidfds.clear()
+        self._processes.clear()
 
 
 def _kill_group(leader: int) -> None:

@@ -41,7 +41,8 @@ def haconiwa_steps(feature: Mount, planning: Planning) -> Iterator[Step]:
     problems = list(problems_of(feature))
     if problems:
         raise DefinitionError(problems)
-    yield from _mounts(feature, planning)
+    # Sources are taken first: a mount may cover the place where the next one is found.
+    yield from sorted(_mounts(feature, planning), key=lambda step: step.function is not linux.open_tree)
     yield from _protections(feature)
 
 
