@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from haconiwa_core.errors import Problem
-from haconiwa_core.feature import Feature, Source, caller
+from haconiwa_core.feature import Feature, Source, written_at
 from haconiwa_core.options import check
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -45,12 +45,14 @@ class Container:
     folder: str = ""
 
     def __post_init__(self) -> None:
-        if "source" not in self.__dict__:
-            object.__setattr__(self, "source", caller(3))
+        object.__setattr__(self, "source", written_at())
         if not isinstance(self.command, str):
             object.__setattr__(self, "command", tuple(self.command))
         if isinstance(self.env, Mapping):
             object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
+        for feature in self.features:
+            if not isinstance(feature, Feature):
+                raise TypeError(f"a feature is wanted, such as PidNamespace(), not {feature!r}")
         by_section = {feature.section: feature for feature in self.features}
         object.__setattr__(self, "features", tuple(by_section[name] for name in sorted(by_section)))
 

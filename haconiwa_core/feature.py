@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
 from haconiwa_core.stages import Stage
+
+
+_NO_SOURCE = ("<string>", dataclasses.__file__)
 
 
 class Source(NamedTuple):
@@ -16,9 +20,12 @@ class Source(NamedTuple):
     line: int
 
 
-def caller(depth: int) -> Source:
-    """Return the place in the source that called the function `depth` frames up."""
-    frame = sys._getframe(depth)
+def written_at() -> Source:
+    """Return the place in the source that is constructing a dataclass, called from __post_init__."""
+    frame = sys._getframe(2)
+    # The generated __init__ has no file of its own; dataclasses.replace stands between, too.
+    while frame.f_back and frame.f_code.co_filename in _NO_SOURCE:
+        frame = frame.f_back
     return Source(frame.f_code.co_filename, frame.f_lineno)
 
 
@@ -37,8 +44,7 @@ class Feature:
     """The stages in which the plugin's steps run."""
 
     def __post_init__(self) -> None:
-        # 1 is this function, 2 the dataclass's __init__, 3 the line that wrote the feature.
-        object.__setattr__(self, "source", caller(3))
+        object.__setattr__(self, "source", written_at())
 
     @property
     def place(self) -> Source:

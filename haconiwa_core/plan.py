@@ -227,7 +227,7 @@ def _with_clones(steps: tuple[PlannedStep, ...], processes: Sequence[Sequence[Pl
 
 def _notes(host: HostFacts, facts: Facts) -> Iterator[str]:
     if not any(namespace.flag == CLONE_NEWPID for namespace in facts.all(Namespace)):
-        yield "without a pid namespace, ending the container reaches its process group only"
+        yield "without a pid namespace, ending the container reaches its process group and adopted children only"
     if not host.has_capability(CAP_SYS_ADMIN):
         yield "started by an ordinary user: the supplementary groups stay those of the caller"
 

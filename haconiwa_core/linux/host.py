@@ -150,6 +150,17 @@ def start_time(pid: int) -> int:
     return int(text.rpartition(")")[2].split()[19])
 
 
+def adopt_orphans(adopt: bool) -> None:
+    """Become, or stop being, the parent of descendants whose own parent ends (PR_SET_CHILD_SUBREAPER in prctl(2))."""
+    _call(Call.prctl, c.PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
+
+
+def children() -> list[int]:
+    """Return the pids of this process's children, ended ones among them (proc(5))."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+
 def kill_process(pid: int, started: int) -> None:
     """Kill a process and its process group, if the pid still means the process that was meant.
 

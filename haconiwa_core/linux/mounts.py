@@ -120,9 +120,7 @@ def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operation
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, symlinks=symlinks, accept=(errno.ENOENT,))
     yield replace(_attach(tree, _TARGET), when=_TARGET)
     missing = (
-        Operation(
-            Call.openat, (tree, _string("."), directory, 0), result=_IS_DIRECTORY, accept=(errno.ENOTDIR,)
-        ),
+        Operation(Call.openat, (tree, _string("."), directory, 0), result=_IS_DIRECTORY, accept=(errno.ENOTDIR,)),
         *_make_parents(parts, symlinks),
     )
     yield from (replace(operation, unless=_TARGET) for operation in missing)

@@ -11,6 +11,7 @@ from types import FrameType
 from haconiwa_core.errors import HaconiwaError, SetupError
 from haconiwa_core.log import Log
 from haconiwa_core.plan import Plan
+from haconiwa_core.runtime.orphans import adopted_orphans
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.start import Running, start
 
@@ -46,7 +47,7 @@ def run_all(plans: Sequence[Plan], store: Store, *, name: str | None, remove: bo
         SetupError: a container could not be started; those that were have been ended.
     """
     session = _Session(prefixed=len(plans) > 1)
-    with _Forwarding(session):
+    with _Forwarding(session), adopted_orphans():
         try:
             for item in plans:
                 session.start(item, store, name)
@@ -64,18 +65,18 @@ class _Session:
         self._prefixed = prefixed
         self._running: list[Running] = []
         self._selector = selectors.DefaultSelector()
-        self._width = 0
+        self._received: list[int] = []
 
     def start(self, plan: Plan, store: Store, name: str | None) -> None:
         claim = store.claim(name) if name else store.claim_unique(plan.container.name)
         if not self._prefixed:
-            self._running.append(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}))
+            self._add(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}))
             return
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         streams = {"stdin": nothing, "stdout": outputs[0][1], "stderr": outputs[1][1]}
         try:
-            self._running.append(start(plan, claim, streams))
+            self._add(start(plan, claim, streams))
         finally:
             for descriptor in streams.values():
                 os.close(descriptor)
@@ -83,7 +84,14 @@ class _Session:
             lines = _Prefixed(f"{plan.container.name} | ".encode(), target)
             self._selector.register(reader, selectors.EVENT_READ, lines)
 
+    def _add(self, running: Running) -> None:
+        self._running.append(running)
+        # What arrived while it was starting was meant for it too.
+        for number in self._received:
+            running.send_signal(number)
+
     def send(self, number: int) -> None:
+        self._received.append(number)
         for running in self._running:
             running.send_signal(number)
 
