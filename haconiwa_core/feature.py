@@ -9,7 +9,6 @@ from typing import Any, ClassVar, NamedTuple
 
 from haconiwa_core.stages import Stage
 
-
 _NO_SOURCE = ("<string>", dataclasses.__file__)
 
 

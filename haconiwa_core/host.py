@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class HostFacts:
             name: of the file, for messages.
 
         Raises:
-            HaconiwaError: the document is not such facts.
+            DefinitionError: the document is not such facts.
         """
         try:
             data = json.loads(text)
             users = {name: (int(uid), int(gid)) for name, (uid, gid) in data["users"].items()}
             return HostFacts(**{**data, "namespaces": tuple(data["namespaces"]), "users": users})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise HaconiwaError(
-                f"{name}: not the facts of a host ({error}); write them with `haconiwa plan --show-host`"
-            ) from error
+            text = f"not the facts of a host ({error})"
+            hint = "write them with `haconiwa plan --show-host`"
+            raise DefinitionError([Problem(text, file=name, hint=hint)]) from error
 
 
 def gather() -> HostFacts:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from haconiwa_core.linux.calls import Call
+if TYPE_CHECKING:
+    from haconiwa_core.linux.calls import Call
 
 
 @dataclass(frozen=True, slots=True)

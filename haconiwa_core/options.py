@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+_NO_PRACTICAL_BOUND = 2**53
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -22,6 +24,12 @@ class Range:
 
     minimum: int | None = None
     maximum: int | None = None
+
+    def extent(self) -> str:
+        """Return the bounds in words; one that only the field's width sets is left out."""
+        if self.maximum is None or self.maximum > _NO_PRACTICAL_BOUND:
+            return f"{self.minimum} or more"
+        return f"{self.minimum}..{self.maximum}"
 
     def complaint(self, value: Any) -> str:
         """Return what is wrong with a value, or ""."""
@@ -198,8 +206,7 @@ def describe(annotation: Any) -> str:
         bound = annotation.__metadata__[0]
         if isinstance(bound, Pattern):
             return bound.meaning
-        low, high = ("" if edge is None else str(edge) for edge in (bound.minimum, bound.maximum))
-        return f"{describe(get_args(annotation)[0])} ({low}..{high})"
+        return f"{describe(get_args(annotation)[0])} ({bound.extent()})"
     if origin in (Union, types.UnionType):
         return " or ".join(describe(choice) for choice in get_args(annotation) if choice is not types.NoneType)
     if origin is Literal:

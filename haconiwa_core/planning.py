@@ -177,6 +177,23 @@ def plan(container: Container, host: HostFacts, plugins: Plugins, entry: Entry =
     return Plan.build(container, host, _ordered(steps, planning.facts), planning.facts, tuple(planning.inputs))
 
 
+def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins) -> list[Plan]:
+    """Return the plans of several containers.
+
+    Raises:
+        DefinitionError: with all problems of all of them.
+    """
+    plans: list[Plan] = []
+    problems: list[Problem] = []
+    for container in containers:
+        try:
+            plans.append(plan(container, host, plugins))
+        except DefinitionError as error:
+            problems += error.problems
+    _raise(problems)
+    return plans
+
+
 def _raise(problems: Sequence[Problem]) -> None:
     if problems:
         raise DefinitionError(problems)

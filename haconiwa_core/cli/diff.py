@@ -8,7 +8,7 @@ from argparse import Namespace as Options
 from haconiwa_core.cli.selection import host_facts
 from haconiwa_core.definition import read
 from haconiwa_core.log import Log, escape
-from haconiwa_core.planning import plan
+from haconiwa_core.planning import plan_all
 from haconiwa_core.plugins.loading import Plugins
 
 
@@ -18,9 +18,9 @@ def main(options: Options, log: Log) -> int:
     host = host_facts(options.host)
     first, second = (
         [
-            f"{container.name}: " + "  ".join(filter(None, row))
-            for container in read(file, plugins)
-            for row in plan(container, host, plugins).rows()
+            f"{item.container.name}: " + "  ".join(filter(None, row))
+            for item in plan_all(read(file, plugins), host, plugins)
+            for row in item.rows()
         ]
         for file in (options.first, options.second)
     )

@@ -8,7 +8,7 @@ from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.cli.selection import host_facts, selected
 from haconiwa_core.log import Log
 from haconiwa_core.plan import Plan
-from haconiwa_core.planning import plan
+from haconiwa_core.planning import plan_all
 from haconiwa_core.plugins.loading import Plugins
 
 
@@ -19,7 +19,7 @@ def main(options: Options, log: Log) -> int:
         print_json(host.to_json())
         return 0
     plugins = Plugins()
-    plans = [plan(container, host, plugins) for container in selected(options, plugins)]
+    plans = plan_all(selected(options, plugins), host, plugins)
     if options.format == "json":
         print_json([item.to_json() for item in plans])
         return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition import Overrides, read
-from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Source
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.plugins.loading import Plugins
@@ -19,7 +19,6 @@ def selected(options: Options, plugins: Plugins) -> list[Container]:
     """Return the containers of FILE, or the one that the options describe, with all changes applied.
 
     Raises:
-        HaconiwaError: the file cannot be used.
         DefinitionError: with all problems.
     """
     overrides = Overrides(options.enabled, options.disabled, options.settings)
@@ -32,7 +31,7 @@ def selected(options: Options, plugins: Plugins) -> list[Container]:
         container = Container(name if name.isalnum() else "container", options.command, folder=os.getcwd())
         containers = [container.at(Source("command line", 0))]
     else:
-        raise HaconiwaError("give a definition FILE, or a command after --")
+        raise DefinitionError([Problem("nothing to run", hint="give a definition FILE, or a command after --")])
     return [overrides.apply(container, plugins) for container in containers]
 
 
@@ -43,7 +42,7 @@ def host_facts(file: str | None) -> HostFacts:
     try:
         return HostFacts.from_json(Path(file).read_text("utf-8"), file)
     except (OSError, UnicodeDecodeError) as error:
-        raise HaconiwaError(f"{file}: cannot be read: {error}") from error
+        raise DefinitionError([Problem(f"cannot be read: {error}", file=file)]) from error
 
 
 def _named(containers: list[Container], options: Options) -> list[Container]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from haconiwa_core.container import Container
-from haconiwa_core.definition.trust import check_trust
-from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.definition.trust import read_trusted
+from haconiwa_core.errors import DefinitionError, Problem
 
 _EXPLICIT = "containers"
 
@@ -23,15 +23,10 @@ def read_python(file: Path) -> list[Container]:
     hold, except names that begin with "_".
 
     Raises:
-        HaconiwaError: the file cannot be read or is not to be trusted.
-        DefinitionError: the program fails, or defines no container.
+        DefinitionError: the file cannot be read or is not to be trusted, the program fails, or
+            it defines no container.
     """
-    try:
-        check_trust(file)
-        code = file.read_bytes()
-    except OSError as error:
-        raise HaconiwaError(f"{file}: cannot be read: {error.strerror}") from error
-    names = _execute(file, code)
+    names = _execute(file, read_trusted(file))
     folder = str(file.resolve().parent)
     found = _containers(file, names)
     _refuse_duplicates(file, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from haconiwa_core.container import Container
-from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.plugins.loading import Plugins
 
 
@@ -17,8 +17,7 @@ def read(path: str, plugins: Plugins) -> list[Container]:
         plugins: where the features of a TOML file come from.
 
     Raises:
-        HaconiwaError: the file cannot be read, or is not to be trusted.
-        DefinitionError: it is no definition; all problems are in it.
+        DefinitionError: with all problems of the file, or because it cannot be read or trusted.
     """
     file = Path(path)
     if file.suffix == ".toml":
@@ -29,4 +28,4 @@ def read(path: str, plugins: Plugins) -> list[Container]:
         from haconiwa_core.definition.python import read_python
 
         return read_python(file)
-    raise HaconiwaError(f"{path}: a definition's name ends in .py or .toml")
+    raise DefinitionError([Problem("a definition's name ends in .py or .toml", file=path)])

@@ -10,8 +10,8 @@ from typing import Any
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.sections import build_section
-from haconiwa_core.definition.trust import check_trust
-from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.definition.trust import read_trusted
+from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Feature, Source
 from haconiwa_core.options import suggestion
 from haconiwa_core.plugins.loading import Plugins
@@ -26,15 +26,11 @@ def read_toml(file: Path, plugins: Plugins) -> Container:
     """Return the container that a TOML file defines.
 
     Raises:
-        HaconiwaError: the file cannot be read or is not to be trusted.
-        DefinitionError: with all problems of the file.
+        DefinitionError: with all problems of the file, or because it cannot be read or trusted.
     """
     try:
-        check_trust(file)
-        text = file.read_bytes().decode()
+        text = read_trusted(file).decode()
         data = tomllib.loads(text)
-    except OSError as error:
-        raise HaconiwaError(f"{file}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise DefinitionError([Problem(f"no valid TOML: {error}", file=str(file))]) from error
     lines = _Lines(text)

@@ -1,4 +1,4 @@
-"""Refuse to run, as root, a definition that somebody else could have written."""
+"""Refuse to use, as root, a definition that somebody else could have written."""
 
 from __future__ import annotations
 
@@ -6,35 +6,48 @@ import os
 import stat
 from pathlib import Path
 
-from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.errors import DefinitionError, Problem
 
 
-def check_trust(file: Path) -> None:
-    """Check that only root, or the user who called sudo, can change a file or put another in its place.
+def read_trusted(file: Path) -> bytes:
+    """Read a definition, if only root, or the user who called sudo, can change it or replace it.
 
     Ordinary users run their own code with their own rights, so nothing is checked for them.
 
     Raises:
-        HaconiwaError: others can write the file or a folder above it.
+        DefinitionError: the file cannot be read, or others can write it or a folder above it.
     """
-    if os.geteuid() != 0:
-        return
+    try:
+        with file.open("rb") as opened:
+            if os.geteuid() == 0:
+                _check(file, os.fstat(opened.fileno()))
+            return opened.read()
+    except OSError as error:
+        raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=str(file))]) from error
+
+
+def _check(file: Path, status: os.stat_result) -> None:
     trusted = {0, _sudo_user()}
     path = file.resolve()
-    for place in (path, *path.parents):
-        status = place.stat()
-        complaint = _complaint(status, trusted, is_file=place == path)
-        if complaint:
-            raise HaconiwaError(
-                f"{file}: refused, for it would run as root: {place} {complaint};"
-                " chown it to root and remove write permission for group and others"
-            )
+    places = [(path, status), *((folder, folder.stat()) for folder in path.parents)]
+    problems = [
+        Problem(
+            f"refused, for it would run as root: {place} {complaint}",
+            file=str(file),
+            hint="chown it to root and remove write permission for group and others",
+        )
+        for place, found in places
+        if (complaint := _complaint(found, trusted))
+    ]
+    if problems:
+        raise DefinitionError(problems)
 
 
-def _complaint(status: os.stat_result, trusted: set[int], *, is_file: bool) -> str:
+def _complaint(status: os.stat_result, trusted: set[int]) -> str:
     if status.st_uid not in trusted:
         return f"belongs to user {status.st_uid}"
-    sticky = not is_file and status.st_mode & stat.S_ISVTX and status.st_uid == 0
+    # In a sticky folder of root, others can neither remove nor replace what is not theirs.
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX and status.st_uid == 0
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
         return f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
