@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from haconiwa_core.container import Container
+from haconiwa_core.definition.helpers import modules_beside
 from haconiwa_core.definition.trust import read_trusted
 from haconiwa_core.errors import DefinitionError, Problem
 
@@ -35,14 +35,13 @@ def read_python(file: Path) -> list[Container]:
 
 def _execute(file: Path, code: bytes) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "haconiwa_definition", "__file__": str(file)}
-    # Helpers beside the definition can be imported; they are trusted as the definition is.
-    sys.path.insert(0, str(file.resolve().parent))
     try:
-        exec(compile(code, str(file), "exec"), names)
+        with modules_beside(file):
+            exec(compile(code, str(file), "exec"), names)
+    except DefinitionError:
+        raise
     except (Exception, SystemExit) as error:
         raise DefinitionError([_failure(file, error)]) from error
-    finally:
-        sys.path.pop(0)
     return names
 
 
