@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,6 +12,7 @@ from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.log import Log
 
 _INTERRUPTED = 130
+_STANDARD_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; those of the process by default.
     """
+    _occupy_standard_descriptors()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # What follows "--" belongs to the container and is never parsed.
     cut = given.index("--") if "--" in given else len(given)
@@ -39,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     return status
+
+
+def _occupy_standard_descriptors() -> None:
+    """Open the null device where the caller has closed 0, 1 or 2, lest another file take its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _report(error: HaconiwaError, log: Log) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -149,6 +150,7 @@ class Store:
         path = self.directory / name
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_private(self.directory)
             path.mkdir(mode=0o700)
             descriptor = _lock(path)
         except FileExistsError as error:
@@ -238,6 +240,12 @@ def boot_id() -> str:
 def without_lasting(record: Record) -> Record:
     """Return the record of a container that has started: what is meant to stay is no longer undone."""
     return replace(record, undo=tuple(undo for undo in record.undo if not undo.lasting))
+
+
+def _check_private(directory: Path) -> None:
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise RecordError(f"{directory} must be a directory that only its owner, user {os.geteuid()}, can enter")
 
 
 def _lock(path: Path) -> int | None:
