@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+from haconiwa_core import linux
 from haconiwa_core.baseline import core_steps
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, PluginError, Problem
@@ -18,6 +19,8 @@ from haconiwa_core.facts import Fact, Facts, Namespace, NewRoot
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CLONE_NEWNS, CLONE_NEWUSER
+from haconiwa_core.linux.host import open_in_root
+from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
 from haconiwa_core.plan import CORE, Input, Plan, PlannedStep
 from haconiwa_core.plugins.catalogue import providers_of
@@ -110,8 +113,6 @@ class Planning:
             DefinitionError: there is no new root, the file cannot be read, is no regular file,
                 or is larger than 1 MiB.
         """
-        from haconiwa_core.linux.host import open_in_root
-
         root = self.facts.get(NewRoot)
         if root is None:
             self.need(NewRoot)
@@ -173,7 +174,7 @@ def plan(container: Container, host: HostFacts, plugins: Plugins, entry: Entry =
     _raise(problems)
     steps += [PlannedStep(CORE, step) for step in core_steps(planning, [planned.step for planned in steps])]
     for planned in steps:
-        _check_undo(planned)
+        _check_step(planned)
     return Plan.build(container, host, _ordered(steps, planning.facts), planning.facts, tuple(planning.inputs))
 
 
@@ -220,13 +221,20 @@ def _located_all(problems: Sequence[Problem], container: Container) -> list[Prob
     return located
 
 
-def _check_undo(planned: PlannedStep) -> None:
-    """An undo must work from the record alone, without the plugin that planned it."""
-    undo = planned.step.undo
+def _check_step(planned: PlannedStep) -> None:
+    """Refuse what would run a plugin's code in the child, or need the plugin for cleaning up.
+
+    Raises:
+        PluginError: naming the plugin.
+    """
+    step, undo = planned.step, planned.step.undo
+    if not step.stage.on_host and not is_lowering(step.function):
+        raise PluginError(
+            f"plugin {planned.plugin} is broken: {step.function.__name__} runs in the child ({step.stage.name})"
+            " but does not lower itself to system calls"
+        )
     if undo is None:
         return
-    from haconiwa_core import linux
-
     name = undo.function.__name__
     slots = [argument for argument in undo.arguments if isinstance(argument, Slot)]
     if getattr(linux, name, None) is not undo.function or any(slot.name not in INSTANCE_SLOTS for slot in slots):

@@ -18,6 +18,7 @@ from haconiwa_core.program import Program
 NAME = "direct"
 
 _LAUNCHER_FAILED = 125
+_LAST_DESCRIPTOR = 2**31 - 1
 
 
 def launch(program: Program, descriptors: dict[str, int], kernel: Kernel) -> socket.socket:
@@ -60,7 +61,7 @@ def _close_all_but(keep: Iterable[int]) -> None:
         if descriptor > start:
             os.closerange(start, descriptor)
         start = max(start, descriptor + 1)
-    os.closerange(start, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(start, _LAST_DESCRIPTOR)
 
 
 def _run_processes(

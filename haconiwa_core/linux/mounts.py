@@ -116,11 +116,10 @@ def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operation
     """
     parts = [part for part in path.split("/") if part]
     name = _string(parts[-1])
-    directory = _PATH_FLAGS | os.O_DIRECTORY
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, symlinks=symlinks, accept=(errno.ENOENT,))
     yield replace(_attach(tree, _TARGET), when=_TARGET)
     missing = (
-        Operation(Call.openat, (tree, _string("."), directory, 0), result=_IS_DIRECTORY, accept=(errno.ENOTDIR,)),
+        _is_directory(tree),
         *_make_parents(parts, symlinks),
     )
     yield from (replace(operation, unless=_TARGET) for operation in missing)
@@ -180,9 +179,8 @@ def mask(path: str) -> Operations:
         path: absolute path inside the container.
     """
     attributes = c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEXEC
-    absent = (errno.ENOENT, errno.ENOTDIR)
-    yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT,))
-    yield _open_below_root(path, _PATH_FLAGS | os.O_DIRECTORY, _IS_DIRECTORY, accept=absent)
+    yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT, errno.ENOTDIR))
+    yield replace(_is_directory(_TARGET), when=_TARGET)
     empty = (*make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER), _attach(_COVER, _TARGET))
     yield from (replace(operation, when=_IS_DIRECTORY) for operation in empty)
     device = Buffer(_STATX_SIZE, ((_STATX_RDEV, _NULL_DEVICE),))
@@ -238,6 +236,12 @@ def _open_below_root(
     resolve = c.RESOLVE_IN_ROOT | c.RESOLVE_NO_MAGICLINKS | (0 if symlinks else c.RESOLVE_NO_SYMLINKS)
     how = struct.pack("QQQ", flags, 0, resolve)
     return Operation(Call.openat2, (ROOT, _string(path or "."), how, len(how)), result=into, accept=accept)
+
+
+def _is_directory(opened: Slot) -> Operation:
+    """Leave a descriptor in _IS_DIRECTORY if what is opened is one."""
+    arguments = (opened, _string("."), _PATH_FLAGS | os.O_DIRECTORY, 0)
+    return Operation(Call.openat, arguments, result=_IS_DIRECTORY, accept=(errno.ENOTDIR,))
 
 
 def _attach(tree: Slot, target: Slot) -> Operation:

@@ -4,8 +4,6 @@ Needs pytest, which the extra `haconiwa-core[testing]` installs. Nothing that ru
 """
 
 from haconiwa_core.testing.conformance import Conformance, NamespaceConformance, options_table, readme_of
-from haconiwa_core.testing.fake_kernel import FakeKernel, Refused
-from haconiwa_core.testing.fake_run import Executed, run_program
 from haconiwa_core.testing.needs import needs_namespace, needs_program, needs_root
 from haconiwa_core.testing.plans import functions, host, plan_of, planned_steps, plugins, problems_of
 from haconiwa_core.testing.roots import busybox_root
@@ -13,11 +11,8 @@ from haconiwa_core.testing.running import Outcome, run, started
 
 __all__ = [
     "Conformance",
-    "Executed",
-    "FakeKernel",
     "NamespaceConformance",
     "Outcome",
-    "Refused",
     "busybox_root",
     "functions",
     "host",
@@ -31,6 +26,5 @@ __all__ = [
     "problems_of",
     "readme_of",
     "run",
-    "run_program",
     "started",
 ]
