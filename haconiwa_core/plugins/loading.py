@@ -35,7 +35,6 @@ class _OneEntryPoint(NamedExtensionManager[Any]):
             GROUP,
             names=[entry_point.name],
             on_load_failure_callback=lambda _manager, _entry_point, error: failed(error),
-            verify_requirements=False,
         )
 
     def list_entry_points(self) -> list[EntryPoint]:
