@@ -27,7 +27,7 @@ from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.namespace import NamespaceFeature
 from haconiwa_core.plan import Plan
 from haconiwa_core.planning import Planning, plan
-from haconiwa_core.plugins.catalogue import distribution_for
+from haconiwa_core.plugins.catalogue import distribution_for, providers_of
 from haconiwa_core.plugins.discovery import GROUP, installed
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
@@ -166,14 +166,19 @@ class Conformance:
         store = Store(tmp_path / "state")
         for feature in self.valid:
             before = _traces(tmp_path)
-            fields = {"facts": self.facts, "folder": str(tmp_path)}
             with pytest.raises(SetupError) as caught:
-                run(feature, command=["/no/such/program"], store=store, **fields)
+                run(
+                    feature,
+                    command=["/no/such/program"],
+                    store=store,
+                    facts=self.facts,
+                    folder=str(tmp_path),
+                )
             assert caught.value.stage == "EXEC", caught.value
             assert caught.value.cleanup == ()
             assert _traces(tmp_path) == before
             assert store.names() == []
-            for planned in plan_of(feature, **fields).undo_steps():
+            for planned in plan_of(feature, facts=self.facts, folder=str(tmp_path)).undo_steps():
                 undo = planned.step.undo
                 assert undo is not None
                 undo.function(*undo.arguments)
@@ -239,7 +244,8 @@ class NamespaceConformance(Conformance):
         problems = problems_of(self.feature(), host=host(uid=1000, gid=1000, capabilities=0))
         expected = "needs CAP_SYS_ADMIN, which the caller does not have"
         assert [problem.text for problem in problems] == ([] if self.kind == "user" else [expected])
-        assert all("ns-user" in problem.hint for problem in problems)
+        advice = " or ".join(providers_of("Namespace user"))
+        assert all(problem.hint.endswith(f"add {advice}") for problem in problems)
 
 
 def options_table(feature: type[Feature]) -> str:
@@ -254,7 +260,8 @@ def readme_of(name: str) -> str:
     source = _source_of(found)
     if source:
         return (source / "README.md").read_text("utf-8")
-    return str(found.metadata.get_payload())
+    # importlib.metadata gives the text after the headers under the name of the header that it replaces.
+    return str(found.metadata.json["description"])
 
 
 def _catalogue() -> dict[str, Any]:
