@@ -83,18 +83,6 @@ def make_filesystem(kind: str, options: tuple[tuple[str, str], ...], attributes:
 
 
 @lowers
-def open_below_root(path: str, symlinks: bool = True, *, into: Slot) -> Operations:
-    """Open a path of the container as a descriptor that never leaves its root (openat2(2)).
-
-    Args:
-        path: absolute path inside the container.
-        symlinks: follow symbolic links (within the root); False refuses them with ELOOP.
-        into: slot for the descriptor.
-    """
-    yield _open_below_root(path, _PATH_FLAGS, into, symlinks=symlinks)
-
-
-@lowers
 def make_symlink(target: str, path: str) -> Operations:
     """Make a symbolic link in a directory of the container; an existing name is an error (symlinkat(2))."""
     folder, _, name = path.rpartition("/")
