@@ -74,6 +74,8 @@ class SetupError(HaconiwaError):
         stage: the name of the stage, as `haconiwa plan` prints it.
         attempted: the failed function with its arguments.
         errno: the kernel's error number, or 0 where no system call failed.
+        reason: its name and meaning, or what happened instead.
+        remedy: what to do about it, or "".
         cleanup: failures of the undo that followed, empty in the ordinary case.
     """
 
@@ -92,13 +94,13 @@ class SetupError(HaconiwaError):
         self.stage = stage
         self.attempted = attempted
         self.errno = number
-        self.reason = reason or describe_errno(number)
+        self.reason = describe_errno(number, reason) if number else reason
         self.remedy = remedy
         self.cleanup: tuple[str, ...] = ()
         self.exit_status = exit_status
         super().__init__(f"{plugin}: {stage}: {attempted}: {self.reason}{f'; {remedy}' if remedy else ''}")
 
 
-def describe_errno(number: int) -> str:
+def describe_errno(number: int, meaning: str = "") -> str:
     """Return an error number's name and meaning, such as "EPERM (Operation not permitted)"."""
-    return f"{errno.errorcode.get(number, f'errno {number}')} ({os.strerror(number)})"
+    return f"{errno.errorcode.get(number, f'errno {number}')} ({meaning or os.strerror(number)})"

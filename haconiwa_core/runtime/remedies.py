@@ -1,4 +1,4 @@
-"""What to do about a failed step: the likely cause, from the errno and what the plan knows."""
+"""What to do about a failed step: the likely cause, from the function, the errno and the plan."""
 
 from __future__ import annotations
 
@@ -7,42 +7,57 @@ import errno
 from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from haconiwa_core.plan import Plan, PlannedStep
 
+_NO_SUCH_PATH = "the host has no such directory or file"
+_NO_SUCH_TARGET = "the path must exist in the root, or the root must be writable when it is mounted"
+_SCORE = "lowering the score below what the caller was given needs CAP_SYS_RESOURCE"
+
+_BY_FUNCTION = {
+    ("attach_below_root", errno.ENOENT): _NO_SUCH_TARGET,
+    ("attach_below_root", errno.ENOTDIR): "a directory can be mounted on a directory only, a file on a file",
+    ("attach_below_root", errno.EROFS): "the root's file system is read-only: make the mount point beforehand",
+    ("attach_below_root", errno.ELOOP): "a symbolic link stands where the container needs a real directory",
+    ("attach_below_root", errno.EOVERFLOW): "the root's owner is not mapped: make the mount point beforehand",
+    ("bind_handle", errno.EINVAL): "a mount namespace's handle needs a private mount:"
+    " mount --bind DIR DIR; mount --make-private DIR",
+    ("change_directory", errno.ENOENT): "the container has no such directory",
+    ("join_namespace", errno.EINVAL): "it is no namespace of this kind, or the process is in it already",
+    ("open_directory", errno.ENOENT): _NO_SUCH_PATH,
+    ("open_namespace", errno.ENOENT): "there is no such process, container or path",
+    ("open_tree", errno.ENOENT): _NO_SUCH_PATH,
+    ("set_oom_score_adj", errno.EACCES): _SCORE,
+    ("set_oom_score_adj", errno.EPERM): _SCORE,
+    ("write_id_maps", errno.EPERM): "the caller may not map these ids; an ordinary user may map one only: their own",
+    ("write_kernel_file", errno.ERANGE): "a clock must not become negative",
+}
+
+_BY_ERRNO = {
+    errno.ENOSPC: "a limit of /proc/sys/user, or of a disk, is reached",
+    errno.EUSERS: "a limit of /proc/sys/user is reached",
+    errno.EMFILE: "the caller has too many open files: raise its RLIMIT_NOFILE",
+    errno.EAGAIN: "the caller may not make more processes: its RLIMIT_NPROC or pids limit is reached",
+}
+
 
 def remedy_for(plan: Plan, planned: PlannedStep, code: int) -> str:
     """Return advice for a failure, or "" where nothing better than the errno can be said."""
     name = planned.step.function.__name__
-    host = plan.host
     if name == "execute":
         return _remedy_for_command(plan, code)
-    if name == "set_limit" and code == errno.EPERM and not host.has_capability(CAP_SYS_RESOURCE):
+    if name == "set_limit" and code == errno.EPERM and not plan.host.has_capability(CAP_SYS_RESOURCE):
         return "raising a hard limit needs CAP_SYS_RESOURCE, which the caller does not have"
-    if name == "set_oom_score_adj" and code in (errno.EPERM, errno.EACCES):
-        return "lowering the score below what the caller was given needs CAP_SYS_RESOURCE"
-    if name == "bind_handle" and code == errno.EINVAL:
-        return "a mount namespace's handle needs a private mount: mount --bind DIR DIR; mount --make-private DIR"
-    if name == "write_id_maps" and code == errno.EPERM:
-        return "an ordinary user may map one id only: their own"
-    if code in (errno.ENOENT, errno.ENOTDIR) and "target" in name:
-        return "the path must exist in the root, or the root must be writable when it is mounted"
-    if code == errno.EROFS:
-        return "the root lies on a read-only file system: make the mount point in it beforehand"
-    if code == errno.ELOOP:
-        return "a symbolic link stands where the container needs a real directory"
-    if code == errno.ENOSPC:
-        return "a limit of /proc/sys/user, or of a disk, is reached"
-    if code == errno.EPERM and not host.has_capability(CAP_SYS_ADMIN):
+    found = _BY_FUNCTION.get((name, code)) or _BY_ERRNO.get(code, "")
+    if not found and code == errno.EPERM and not plan.host.has_capability(CAP_SYS_ADMIN):
         return "run as root, or add a user namespace"
-    return ""
+    return found
 
 
 def _remedy_for_command(plan: Plan, code: int) -> str:
     program = plan.container.command[0]
-    if code == errno.ENOENT and "/" in program:
-        return "no such file in the container, or its interpreter or loader is missing there"
-    if code == errno.ENOENT:
-        return f"not found in PATH={plan.container.environment()['PATH']} of the container"
-    if code == errno.ENOEXEC:
-        return "neither a program for this machine nor a script that begins with #!"
-    if code == errno.EACCES:
-        return "it is no executable file, or lies on a mount with noexec"
-    return ""
+    path = plan.container.environment()["PATH"]
+    return {
+        errno.ENOENT: "no such file in the container, or its interpreter or loader is missing there"
+        if "/" in program
+        else f"not found in PATH={path} of the container",
+        errno.ENOEXEC: "neither a program for this machine nor a script that begins with #!",
+        errno.EACCES: "it is no executable file, or lies on a mount with noexec",
+    }.get(code, "")

@@ -269,7 +269,7 @@ class _Start:
             stage=planned.step.stage.name,
             attempted=f"{described} [{call}]" if call else described,
             number=code,
-            reason="" if code else reason,
+            reason=reason,
             remedy=remedy_for(self._plan, planned, code),
         )
 
