@@ -70,8 +70,10 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
         commands = [
             "uv pip check",
             f"python -I {ROOT}/scripts/import_all.py {distribution.package}",
-            f"cp -r {distribution.tests} tests",
-            f"pytest -q -p no:cacheprovider -c {ROOT}/pyproject.toml --rootdir . tests",
+            "mkdir tests",
+            f"cp -r {distribution.tests} tests/",
+            f"cp {ROOT}/pyproject.toml .",
+            "pytest -q -p no:cacheprovider tests",
         ]
         if distribution.folder != ROOT:
             install = f"uv pip install --quiet --no-index --find-links {wheels} --reinstall-package"
