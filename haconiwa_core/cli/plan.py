@@ -33,7 +33,10 @@ def main(options: Options, log: Log) -> int:
 def _print(item: Plan) -> None:
     host = item.host
     print(f"{item.container.name} on Linux {host.kernel} {host.machine} as user {host.uid}")
-    print_table(("STAGE", "PLUGIN", "STEP", "UNDO"), item.rows())
+    rows = item.rows()
+    # Few plans leave something to undo, and the column stands far to the right.
+    columns = 4 if any(undo for *_, undo in rows) else 3
+    print_table(("STAGE", "PLUGIN", "STEP", "UNDO")[:columns], [row[:columns] for row in rows])
     for read in item.inputs:
         print(f"input: {read.path} sha256:{read.digest}")
     for note in item.notes:
