@@ -15,6 +15,7 @@ from haconiwa_core.feature import Feature, option
 from haconiwa_core.linux.constants import CLONE_NEWPID, CLONE_NEWUSER
 from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.hookspecs import hookimpl
+from haconiwa_core.runtime.lookup import open_namespace_of_container
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
@@ -105,7 +106,11 @@ def _join(feature: NamespaceFeature, planning: Planning) -> Iterator[Step]:
         return
     handle = Slot(f"{feature.kind}-namespace")
     stage = Stage.ENTER if _joined_before_clone(feature, planning) else Stage.SETTLE
-    yield Step(Stage.PREPARE, linux.open_namespace, feature.kind, feature.join, into=handle)
+    if isinstance(feature.join, str) and not feature.join.startswith("/"):
+        yield Step(Stage.PREPARE, open_namespace_of_container, feature.kind, feature.join, into=handle)
+    else:
+        path = feature.join if isinstance(feature.join, str) else f"/proc/{feature.join}/ns/{feature.kind}"
+        yield Step(Stage.PREPARE, linux.open_namespace, path, into=handle)
     after = entered_after(planning)
     if feature.flag == CLONE_NEWUSER and planning.privileged:
         after = (Namespace,)

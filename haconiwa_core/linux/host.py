@@ -61,27 +61,13 @@ def write_id_maps(pid: int, users: str, groups: str, deny_setgroups: bool) -> No
     _write(f"/proc/{pid}/gid_map", groups)
 
 
-def open_namespace(kind: str, where: int | str) -> int:
+def open_namespace(path: str) -> int:
     """Open a namespace, to be joined (namespaces(7)).
 
     Args:
-        kind: the file in /proc/PID/ns.
-        where: pid of a process that is in it, name of a running container, or absolute path.
-
-    Raises:
-        OSError: there is no such process, container or file.
+        path: of a kept handle, or in /proc/PID/ns.
     """
-    if isinstance(where, str) and where.startswith("/"):
-        return os.open(where, os.O_RDONLY | os.O_CLOEXEC)
-    if isinstance(where, str):
-        pid, started = _process_of_container(where)
-        descriptor = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-        # The namespace was opened while the pid still meant the container, or it is refused.
-        if start_time(pid) != started:
-            os.close(descriptor)
-            raise ProcessLookupError(errno.ESRCH, f"the container {where} has ended")
-        return descriptor
-    return os.open(f"/proc/{where}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def bind_handle(pid: int, kind: str, path: str) -> None:
@@ -183,19 +169,6 @@ def kill_process(pid: int, started: int) -> None:
         return
     finally:
         os.close(descriptor)
-
-
-def _process_of_container(name: str) -> tuple[int, int]:
-    from haconiwa_core.errors import RecordError
-    from haconiwa_core.runtime.record import Store
-
-    try:
-        child = Store().read(name).child
-    except RecordError as error:
-        raise OSError(errno.ENOENT, str(error)) from error
-    if child is None:
-        raise ProcessLookupError(errno.ESRCH, f"the container {name} is not running")
-    return child.pid, child.started
 
 
 def _write(path: str, content: str) -> None:

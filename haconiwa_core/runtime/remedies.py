@@ -22,7 +22,7 @@ _BY_FUNCTION = {
     ("change_directory", errno.ENOENT): "the container has no such directory",
     ("join_namespace", errno.EINVAL): "it is no namespace of this kind, or the process is in it already",
     ("open_directory", errno.ENOENT): _NO_SUCH_PATH,
-    ("open_namespace", errno.ENOENT): "there is no such process, container or path",
+    ("open_namespace", errno.ENOENT): "there is no such process or path",
     ("open_tree", errno.ENOENT): _NO_SUCH_PATH,
     ("set_oom_score_adj", errno.EACCES): _SCORE,
     ("set_oom_score_adj", errno.EPERM): _SCORE,
