@@ -1,4 +1,7 @@
-"""Run containers in the foreground: streams pass through, signals are forwarded."""
+"""Run containers in the foreground: streams pass through, signals are forwarded.
+
+The third SIGINT or SIGTERM is forwarded as SIGKILL.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ FORWARDED = (
     signal.SIGWINCH,
 )
 
+_REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 3
 _CHUNK = 1 << 16
 _LINE_LIMIT = 1 << 20
 
@@ -92,6 +97,10 @@ class _Session:
 
     def send(self, number: int) -> None:
         self._received.append(number)
+        # The first process of a pid namespace ignores what it has no handler for: without this,
+        # a person at the terminal could not end it.
+        if self._received.count(number) >= _PATIENCE and number in _REQUESTS_TO_END:
+            number = signal.SIGKILL
         for running in self._running:
             running.send_signal(number)
 
