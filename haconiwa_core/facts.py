@@ -43,7 +43,13 @@ class Namespace(Fact):
 
 @dataclass(frozen=True)
 class IdRange:
-    """`count` consecutive ids, from `inside` in the user namespace, from `outside` on the host."""
+    """Consecutive ids of a user namespace, and those of the host that they stand for.
+
+    Args:
+        inside: the first id in the user namespace.
+        outside: the first id on the host.
+        count: how many.
+    """
 
     inside: int
     outside: int
