@@ -1,0 +1,65 @@
+"""The folders are the truth: names, the catalogue and the contracts follow them."""
+
+import json
+
+import pytest
+from architecture.tree import CORE, CORE_PROJECT, PROJECTS, features
+
+from haconiwa_core.plugins.discovery import GROUP
+
+CONTRACTS = {contract["id"]: contract for contract in CORE_PROJECT["tool"]["importlinter"]["contracts"]}
+PACKAGES = [project["tool"]["flit"]["module"]["name"] for project in PROJECTS.values()]
+
+
+def test_there_are_plugins():
+    assert features()
+
+
+@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+def test_one_name_everywhere(folder):
+    project = PROJECTS[folder]
+    name = project["project"]["name"]
+    package = name.replace("-", "_")
+    assert folder.name == name
+    assert project["tool"]["flit"]["module"]["name"] == package
+    assert (folder / package / "py.typed").exists()
+    assert (folder / "README.md").read_text().strip()
+    assert list((folder / "tests").glob("test_*.py"))
+    points = project["project"].get("entry-points", {}).get(GROUP, {})
+    assert points in ({}, {name.removeprefix("haconiwa-"): f"{package}.plugin"})
+
+
+@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+def test_a_distribution_needs_the_core_and_no_sibling(folder):
+    needed = [requirement for requirement in PROJECTS[folder]["project"]["dependencies"] if "haconiwa" in requirement]
+    assert len(needed) == 1
+    assert needed[0].startswith("haconiwa-core")
+
+
+def test_the_catalogue_says_what_the_plugins_say():
+    expected = {
+        name: {"distribution": project["project"]["name"], "provides": project["tool"]["haconiwa"]["provides"]}
+        for name, project in features().items()
+    }
+    assert json.loads((CORE / "catalogue.json").read_text()) == expected
+
+
+@pytest.mark.parametrize(
+    ("listed", "where"),
+    [
+        (CORE_PROJECT["tool"]["importlinter"]["root_packages"][1:], "root_packages"),
+        (CONTRACTS["core-without-plugins"]["forbidden_modules"], "core-without-plugins"),
+        (CONTRACTS["plugins-apart"]["modules"], "plugins-apart"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_contracts_name_every_package(listed, where):
+    assert listed == PACKAGES
+
+
+def test_the_core_needs_only_pure_python():
+    assert {requirement.partition(">")[0] for requirement in CORE_PROJECT["project"]["dependencies"]} == {
+        "pluggy",
+        "stevedore",
+        "structlog",
+    }

@@ -1,0 +1,41 @@
+"""The core stays small enough to be read."""
+
+import ast
+import io
+import tokenize
+
+from architecture.tree import SOURCES, docstrings, parse
+
+CORE_LIMIT = 4000
+MODULE_LIMIT = 400
+LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def lines_of_code(source):
+    """Return how many lines hold code: not blank, no comment, no docstring."""
+    documentation = {
+        line
+        for string in docstrings(ast.parse(source))
+        if isinstance(string.value, str)
+        for line in range(string.lineno, string.end_lineno + 1)
+    }
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    code = {line for token in tokens if token.type not in LAYOUT for line in range(token.start[0], token.end[0] + 1)}
+    return len(code - documentation)
+
+
+def test_lines_of_code_are_counted():
+    source = (
+        '"""Doc.\n\nMore."""\n\n# Comment.\nx = """a\nb"""  # two lines\n\n\ndef f():\n    """Doc."""\n    return x\n'
+    )
+    assert lines_of_code(source) == 4
+
+
+def test_the_core_is_tiny():
+    sizes = {file: lines_of_code(file.read_text()) for file in SOURCES}
+    assert sum(sizes.values()) < CORE_LIMIT
+    assert {file: size for file, size in sizes.items() if size > MODULE_LIMIT} == {}
+
+
+def test_every_module_says_what_it_is():
+    assert [file for file in SOURCES if not ast.get_docstring(parse(file))] == []

@@ -1,0 +1,36 @@
+"""What the tests of the architecture know of the tree."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "haconiwa_core"
+PROJECTS = {
+    file.parent: tomllib.loads(file.read_text())
+    for file in sorted([*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("contrib/*/pyproject.toml")])
+}
+CORE_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SOURCES = sorted(file for file in CORE.rglob("*.py") if CORE / "testing" not in file.parents)
+
+
+def features():
+    """Return the project of each feature, by the feature's name."""
+    return {
+        name: project
+        for project in PROJECTS.values()
+        for name in project["project"].get("entry-points", {}).get("haconiwa.v1.features", {})
+    }
+
+
+def parse(file):
+    return ast.parse(file.read_text(), str(file))
+
+
+def docstrings(tree):
+    """Yield the expressions that only document: docstrings, and strings below an assignment."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", ())
+        for statement in body if isinstance(body, list) else ():
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                yield statement.value
