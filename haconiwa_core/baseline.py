@@ -38,7 +38,7 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
     yield from (step for step in _replaceable(planning) if step.function not in replaced)
     yield Step(Stage.EXEC, linux.reset_signals)
     yield Step(Stage.EXEC, linux.close_descriptors_on_exec)
-    yield Step(Stage.EXEC, linux.report, int(Stage.EXEC))
+    yield Step(Stage.EXEC, linux.report, Stage.EXEC)
     yield Step(Stage.EXEC, linux.execute, *_command(planning))
 
 

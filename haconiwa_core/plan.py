@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import Enum
 from typing import Any
 
 from haconiwa_core import linux
@@ -192,7 +192,7 @@ def _processes(
         process = [_core(Stage.ENTER, linux.clone, early)]
         if early:
             gates.append(Gate(Stage.ENTER, Stage.ADOPT))
-            process.append(_core(Stage.ENTER, linux.wait_at_gate, int(Stage.ENTER)))
+            process.append(_core(Stage.ENTER, linux.wait_at_gate, Stage.ENTER))
         else:
             process.append(_core(Stage.ENTER, linux.set_dumpable, False))
         processes.append(process + enter)
@@ -200,14 +200,14 @@ def _processes(
     gates.append(Gate(Stage.ADOPT, None if host_stage is Stage.ENTER else Stage.ADOPT))
     child = [
         _core(Stage.CLONE, linux.clone, flags),
-        _core(Stage.CLONE, linux.wait_at_gate, int(Stage.ADOPT)),
+        _core(Stage.CLONE, linux.wait_at_gate, Stage.ADOPT),
         _core(Stage.SETTLE, linux.set_dumpable, False),
     ]
     keep = any(planned.step.stage is Stage.KEEP for planned in steps)
     for stage in Stage:
         if stage is Stage.KEEP and keep:
             gates.append(Gate(Stage.KEEP, Stage.KEEP))
-            child.append(_core(Stage.ROOT, linux.wait_at_gate, int(Stage.KEEP)))
+            child.append(_core(Stage.ROOT, linux.wait_at_gate, Stage.KEEP))
         if stage > Stage.CLONE and not stage.on_host:
             child += [planned for planned in steps if planned.step.stage is stage]
     return [*processes, child], tuple(gates)
@@ -238,7 +238,7 @@ def describe_call(step: Step) -> str:
 
 
 def _short(argument: object) -> str:
-    text = repr(argument) if not isinstance(argument, IntFlag) else argument.name or "0"
+    text = argument.name or "0" if isinstance(argument, Enum) else repr(argument)
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 

@@ -1,6 +1,6 @@
 """Numbers of the kernel's interfaces, under the kernel's names (uapi headers)."""
 
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 
 
 class Mode(int):
@@ -21,6 +21,19 @@ class CloneFlag(IntFlag):
     CLONE_NEWUSER = 0x10000000
     CLONE_NEWPID = 0x20000000
     CLONE_NEWNET = 0x40000000
+
+
+class FilesystemType(IntEnum):
+    """Types of file systems (statfs(2), f_type)."""
+
+    PROC_SUPER_MAGIC = 0x9FA0
+    SYSFS_MAGIC = 0x62656572
+
+
+class LimitValue(IntEnum):
+    """Values of a resource limit that are no quantity (prlimit(2))."""
+
+    RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 
 
 class MountAttribute(IntFlag):
@@ -74,8 +87,8 @@ FSCONFIG_SET_STRING = 1
 FSCONFIG_CMD_CREATE = 6
 
 # statfs(2)
-PROC_SUPER_MAGIC = 0x9FA0
-SYSFS_MAGIC = 0x62656572
+PROC_SUPER_MAGIC = FilesystemType.PROC_SUPER_MAGIC
+SYSFS_MAGIC = FilesystemType.SYSFS_MAGIC
 
 # statx(2)
 STATX_TYPE = 1
@@ -102,7 +115,7 @@ IFNAMSIZ = 16
 IFREQ_SIZE = 40
 
 # prlimit(2)
-RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
+RLIM_INFINITY = LimitValue.RLIM_INFINITY
 
 # uname(2): each field of struct utsname has this many bytes
 UTSNAME_FIELD = 65

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from enum import IntEnum
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -14,25 +15,26 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_rlimit import Rlimit, Value
 
-NUMBERS = {
-    "cpu": 0,
-    "fsize": 1,
-    "data": 2,
-    "stack": 3,
-    "core": 4,
-    "rss": 5,
-    "nproc": 6,
-    "nofile": 7,
-    "memlock": 8,
-    "as_": 9,
-    "locks": 10,
-    "sigpending": 11,
-    "msgqueue": 12,
-    "nice": 13,
-    "rtprio": 14,
-    "rttime": 15,
-}
-"""RLIMIT_* of <asm-generic/resource.h>, by option."""
+
+class Resource(IntEnum):
+    """Numbers of <asm-generic/resource.h>."""
+
+    RLIMIT_CPU = 0
+    RLIMIT_FSIZE = 1
+    RLIMIT_DATA = 2
+    RLIMIT_STACK = 3
+    RLIMIT_CORE = 4
+    RLIMIT_RSS = 5
+    RLIMIT_NPROC = 6
+    RLIMIT_NOFILE = 7
+    RLIMIT_MEMLOCK = 8
+    RLIMIT_AS = 9
+    RLIMIT_LOCKS = 10
+    RLIMIT_SIGPENDING = 11
+    RLIMIT_MSGQUEUE = 12
+    RLIMIT_NICE = 13
+    RLIMIT_RTPRIO = 14
+    RLIMIT_RTTIME = 15
 
 
 @hookimpl
@@ -52,7 +54,7 @@ def haconiwa_steps(feature: Rlimit) -> Iterator[Step]:
         soft, hard = map(_number, limit if isinstance(limit, tuple) else (limit, limit))
         if soft > hard:
             problems.append(Problem("the soft limit is above the hard limit", key=item.name))
-        yield Step(Stage.LIMITS, linux.set_limit, NUMBERS[item.name], soft, hard)
+        yield Step(Stage.LIMITS, linux.set_limit, Resource[f"RLIMIT_{item.name.rstrip('_').upper()}"], soft, hard)
     if problems:
         raise DefinitionError(problems)
 
