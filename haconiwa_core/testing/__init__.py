@@ -4,6 +4,9 @@ Needs pytest, which the extra `haconiwa-core[testing]` installs. Nothing that ru
 """
 
 from haconiwa_core.testing.conformance import Conformance, NamespaceConformance, options_table, readme_of
+from haconiwa_core.testing.fake.kernel import FakeKernel
+from haconiwa_core.testing.fake.mounts import Executed
+from haconiwa_core.testing.fake.program import Failed, run_program
 from haconiwa_core.testing.needs import needs_namespace, needs_program, needs_root
 from haconiwa_core.testing.plans import functions, host, plan_of, planned_steps, plugins, problems_of
 from haconiwa_core.testing.roots import busybox_root
@@ -11,6 +14,9 @@ from haconiwa_core.testing.running import Outcome, run, started
 
 __all__ = [
     "Conformance",
+    "Executed",
+    "Failed",
+    "FakeKernel",
     "NamespaceConformance",
     "Outcome",
     "busybox_root",
@@ -26,5 +32,6 @@ __all__ = [
     "problems_of",
     "readme_of",
     "run",
+    "run_program",
     "started",
 ]

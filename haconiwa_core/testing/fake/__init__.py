@@ -1,0 +1,1 @@
+"""The fake kernel: programs run in milliseconds, without root."""

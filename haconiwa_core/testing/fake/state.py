@@ -1,0 +1,117 @@
+"""What the fake kernel knows of the one process that runs, and how calls read and write its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from haconiwa_core.testing.fake.files import Description, Files, Mount, Node, Place, refuse
+
+HOST_FILES: Description = {
+    "bin": {"sh": None, "true": None},
+    "dev": dict.fromkeys(("full", "null", "random", "tty", "urandom", "zero")),
+    "etc": {"passwd": None},
+    "proc": {"self": {"timens_offsets": None}},
+    "srv": {"web": {"bin": {"true": None}, "dev": {}, "etc": {}, "proc": {}, "sys": {}, "tmp": {}}},
+    "tmp": {},
+}
+"""What "/" holds where a test does not say."""
+
+HOST = "host"
+
+
+@dataclass(eq=False)
+class Descriptor:
+    """An open file: a place in the tree, a namespace, or something without a path.
+
+    Args:
+        kind: "path" (O_PATH), "file", "tree", "socket", "namespace KIND", or a file system's type while it is made.
+        place: where in the tree, if anywhere.
+        owner: the user namespace that owns what a namespace's descriptor stands for.
+        close_on_exec: as fcntl(2) has it.
+    """
+
+    kind: str
+    place: Place | None = None
+    owner: str = HOST
+    close_on_exec: bool = True
+
+
+class State:
+    """One process and what it sees.
+
+    Args:
+        files: what "/" holds.
+        uid: of the process; only 0 has capabilities.
+        gate: called whenever the process waits for its host; False is end of file.
+    """
+
+    def __init__(self, files: Description = HOST_FILES, uid: int = 0, gate: Callable[[], bool] = lambda: True) -> None:
+        top = Mount(Node.of(files), attached=True)
+        self.root = self.cwd = Place(top, top.root)
+        self.files = Files(self.root)
+        self.gate = gate
+        self.descriptors: dict[int, Descriptor] = {}
+        self.uid = self.gid = uid
+        self.groups: tuple[int, ...] = ()
+        self.capable = uid == 0
+        self.may_set_groups = self.ids_mapped = True
+        self.namespaces: dict[str, str] = {"user": HOST}
+        """Kinds that are not the host's, with the user namespace that owns each."""
+        self.names = {1: "host", 5: "(none)"}
+        """Host name and domain name, by their place in struct utsname."""
+        self.limits: dict[int, tuple[int, int]] = {}
+        self.mask = 0o022
+        self.leads_session = False
+        self.links_up: set[str] = set()
+        self.written: dict[str, str] = {}
+        """What was written to files, by path."""
+        self.reports: list[int] = []
+        """The stages that were reported."""
+
+    def open(self, kind: str, place: Place | None = None, owner: str = HOST) -> int:
+        """Add a descriptor, as the host's side does before the child runs."""
+        number = next(number for number in range(3, 1 << 16) if number not in self.descriptors)
+        self.descriptors[number] = Descriptor(kind, place, owner)
+        return number
+
+    def map_ids(self, deny_setgroups: bool) -> None:
+        """Let ids of the new user namespace mean something; only a process outside may."""
+        self.ids_mapped = True
+        self.may_set_groups = not deny_setgroups
+
+    def path_of(self, place: Place) -> str:
+        """Return a place's path as the process sees it."""
+        return self.files.path_of(place, self.root)
+
+    def need_rights(self, kind: str = "user") -> None:
+        """Demand capabilities in the user namespace that owns the process's namespace of a kind."""
+        owner = self.namespaces.get(kind, HOST) if kind != "user" else self.namespaces["user"]
+        if not self.capable or self.namespaces["user"] not in (HOST, owner):
+            refuse(errno.EPERM)
+
+    def descriptor(self, number: int) -> Descriptor:
+        """Return an open descriptor, or refuse with EBADF."""
+        return self.descriptors.get(number) or refuse(errno.EBADF)
+
+
+def string_at(address: int) -> str:
+    """Read a string of the process."""
+    return os.fsdecode(ctypes.string_at(address))
+
+
+def strings_at(address: int) -> tuple[str, ...]:
+    """Read an array of strings that ends with a null pointer."""
+    pointers: list[int] = []
+    while pointer := ctypes.c_uint64.from_address(address + 8 * len(pointers)).value:
+        pointers.append(pointer)
+    return tuple(map(string_at, pointers))
+
+
+def write_at(address: int, content: bytes) -> None:
+    """Write into the process's memory; a null pointer wants nothing."""
+    if address:
+        ctypes.memmove(address, content, len(content))

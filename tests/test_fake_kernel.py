@@ -1,0 +1,266 @@
+"""The fake kernel refuses what the real one refuses: each case runs the same calls on both."""
+
+import errno
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from haconiwa_core import linux
+from haconiwa_core.container import DEFAULT_PATH
+from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, Memory, linux_kernel, run
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.operation import Operation, Slot
+from haconiwa_core.program import Assembler
+from haconiwa_core.testing import Executed, Failed, FakeKernel, needs_root, plan_of, run_program
+
+TREE = {
+    "directory": {"below": {}},
+    "file": None,
+    "link": "directory",
+    "loop": "loop",
+    "outside": "/../../../../../etc/passwd",
+}
+
+FOLDER, UTS, TREE_SLOT = Slot("root"), Slot("uts"), Slot("tree")
+NOBODY = 65534
+UNKNOWN = 99
+
+Operations = Sequence[Operation]
+
+
+def call(name: str, *arguments: int | bytes | Slot) -> Operation:
+    return Operation(Call[name], arguments)
+
+
+def opened(path: str, more: int = 0) -> Operation:
+    how = struct.pack("QQQ", os.O_PATH, 0, c.RESOLVE_IN_ROOT | c.RESOLVE_NO_MAGICLINKS | more)
+    return call("openat2", FOLDER, path.encode() + b"\0", how, len(how))
+
+
+def tree() -> Operations:
+    return (*linux.open_tree("TREE", False, 0, into=TREE_SLOT),)
+
+
+USER = (*linux.set_uid(NOBODY),)
+MAPLESS = (*linux.unshare(c.CLONE_NEWUSER),)
+MAPLESS_MOUNTS = (*linux.unshare(c.CLONE_NEWUSER | c.CLONE_NEWNS),)
+HOW = struct.pack("QQQ", os.O_PATH, 0, 0)
+ATTRIBUTES = struct.pack("QQQQ", c.MOUNT_ATTR_RDONLY, 0, 0, 0)
+
+CASES = {
+    "fchdir to an unknown descriptor": (call("fchdir", UNKNOWN), errno.EBADF),
+    "close an unknown descriptor": (call("close", UNKNOWN), errno.EBADF),
+    "dup3 of an unknown descriptor": (call("dup3", UNKNOWN, 50, 0), errno.EBADF),
+    "setns to an unknown descriptor": (call("setns", UNKNOWN, 0), errno.EBADF),
+    "openat2 below an unknown descriptor": (call("openat2", UNKNOWN, b"x\0", HOW, 24), errno.EBADF),
+    "mkdirat below an unknown descriptor": (call("mkdirat", UNKNOWN, b"x\0", 0o755), errno.EBADF),
+    "move_mount of an unknown descriptor": (call("move_mount", UNKNOWN, b"\0", FOLDER, b"\0", 0x44), errno.EBADF),
+    "mount_setattr of an unknown descriptor": (
+        call("mount_setattr", UNKNOWN, b"\0", c.AT_EMPTY_PATH, ATTRIBUTES, 32),
+        errno.EBADF,
+    ),
+    "fsmount of an unknown descriptor": (call("fsmount", UNKNOWN, 1, 0), errno.EBADF),
+    "write to an unknown descriptor": (call("write", UNKNOWN, b"x", 1), errno.EBADF),
+    # Without capabilities.
+    "a user's host name": ((*USER, *linux.set_host_name("x")), errno.EPERM),
+    "a user's domain name": ((*USER, *linux.set_domain_name("x")), errno.EPERM),
+    "a user's groups": ((*USER, *linux.set_groups((5,))), errno.EPERM),
+    "a user's chroot": ((*USER, *linux.change_root(FOLDER)), errno.EPERM),
+    "a user's pivot_root": ((*USER, *linux.pivot_root(FOLDER)), errno.EPERM),
+    "a user's open_tree": ((*USER, *tree()), errno.EPERM),
+    "a user's tmpfs": ((*USER, *linux.make_filesystem("tmpfs", (), 0, into=TREE_SLOT)), errno.EPERM),
+    "a user's private tree": ((*USER, *linux.make_tree_private()), errno.EPERM),
+    "a user's unshare": ((*USER, *linux.unshare(c.CLONE_NEWUTS)), errno.EPERM),
+    "a user's setns": ((*USER, *linux.join_namespace(UTS, c.CLONE_NEWUTS)), errno.EPERM),
+    "a user's gid": ((*USER, *linux.set_gid(5)), errno.EPERM),
+    "a user's uid": ((*USER, *linux.set_uid(0)), errno.EPERM),
+    "a user's link": ((*USER, *linux.bring_link_up("lo")), errno.EPERM),
+    "a user's umount": ((*USER, call("umount2", b"/\0", c.MNT_DETACH)), errno.EPERM),
+    "a user's limit": ((*linux.set_limit(7, 16, 16), *USER, *linux.set_limit(7, 32, 32)), errno.EPERM),
+    # In a user namespace whose ids are not mapped, and whose other namespaces are the host's.
+    "uid 0 without a map": ((*MAPLESS, *linux.set_uid(0)), errno.EINVAL),
+    "gid 0 without a map": ((*MAPLESS, *linux.set_gid(0)), errno.EINVAL),
+    "groups without a map": ((*MAPLESS, *linux.set_groups(())), errno.EPERM),
+    "the host's host name": ((*MAPLESS, *linux.set_host_name("x")), errno.EPERM),
+    "the host's namespace": ((*MAPLESS, *linux.join_namespace(UTS, c.CLONE_NEWUTS)), errno.EPERM),
+    "the host's mounts": ((*MAPLESS, *linux.make_tree_private()), errno.EPERM),
+    "a mapped limit": ((*linux.set_limit(7, 16, 16), *MAPLESS, *linux.set_limit(7, 32, 32)), errno.EPERM),
+    "proc of the host's pids": (
+        (*MAPLESS_MOUNTS, *linux.make_filesystem("proc", (), 0, into=TREE_SLOT)),
+        errno.EPERM,
+    ),
+    "sysfs of the host's network": (
+        (*MAPLESS_MOUNTS, *linux.make_filesystem("sysfs", (), 0, into=TREE_SLOT)),
+        errno.EPERM,
+    ),
+    "mqueue of the host's queues": (
+        (*MAPLESS_MOUNTS, *linux.make_filesystem("mqueue", (), 0, into=TREE_SLOT)),
+        errno.EPERM,
+    ),
+    # Paths.
+    "a missing path": (opened("/missing"), errno.ENOENT),
+    "below a file": (opened("/file/x"), errno.ENOTDIR),
+    "a symbolic link that is refused": (opened("/link", c.RESOLVE_NO_SYMLINKS), errno.ELOOP),
+    "below a symbolic link that is refused": (
+        opened("/link/below", c.RESOLVE_NO_SYMLINKS),
+        errno.ELOOP,
+    ),
+    "a loop": (opened("/loop"), errno.ELOOP),
+    "a link that leads outside": (opened("/outside"), errno.ENOENT),
+    "an existing directory": ((*linux.make_directory_in(FOLDER, "directory", 0o755),), errno.EEXIST),
+    "an existing symbolic link": ((*linux.make_symlink("x", "/link"),), errno.EEXIST),
+    "a missing working directory": ((*linux.change_directory("TREE/missing"),), errno.ENOENT),
+    "a file as working directory": ((*linux.change_directory("TREE/file"),), errno.ENOTDIR),
+    "a working directory outside the root": (
+        (
+            *linux.open_directory("/", into=Slot("host")),
+            *linux.change_root(FOLDER),
+            call("fchdir", Slot("host")),
+            *linux.change_directory("."),
+        ),
+        OUTPUT_DIFFERS,
+    ),
+    "a missing program": ((*linux.execute(("TREE/missing",), ("x",), ()),), errno.ENOENT),
+    "a directory as program": ((*linux.execute(("TREE/directory",), ("x",), ()),), errno.EACCES),
+    # Mounts.
+    "write to a read-only tree": (
+        (*linux.open_tree("TREE", False, c.MOUNT_ATTR_RDONLY, into=TREE_SLOT), call("mkdirat", TREE_SLOT, b"x\0", 0)),
+        errno.EROFS,
+    ),
+    "a directory over a file": ((*tree(), *linux.attach_below_root(TREE_SLOT, "/file")), errno.EINVAL),
+    "attributes of what is no mount": ((*linux.set_tree_attributes(FOLDER, 1),), errno.EINVAL),
+    "move_mount of what is no mount": ((*linux.attach_below_root(FOLDER, "/directory"),), errno.EINVAL),
+    "an unknown file system": ((*linux.make_filesystem("nofs", (), 0, into=TREE_SLOT),), errno.ENODEV),
+    "a file system that is not made": (
+        (Operation(Call.fsopen, (b"tmpfs\0", 1), result=TREE_SLOT), call("fsmount", TREE_SLOT, 1, 0)),
+        errno.EINVAL,
+    ),
+    "the wrong file system": ((*linux.verify_filesystem("/directory", c.PROC_SUPER_MAGIC),), OUTPUT_DIFFERS),
+    "pivot_root to what is no mount": ((*linux.pivot_root(FOLDER),), errno.EINVAL),
+    "pivot_root to a detached tree": ((*tree(), *linux.pivot_root(TREE_SLOT)), errno.EINVAL),
+    "umount of what is no mount": ((call("fchdir", FOLDER), call("umount2", b".\0", c.MNT_DETACH)), errno.EINVAL),
+    # The rest.
+    "a long host name": ((*linux.set_host_name("x" * 65),), errno.EINVAL),
+    "setns to the wrong kind": ((*linux.join_namespace(UTS, c.CLONE_NEWIPC),), errno.EINVAL),
+    "setns to a path": ((*linux.join_namespace(FOLDER, c.CLONE_NEWUTS),), errno.EBADF),
+    "a soft limit above the hard": ((*linux.set_limit(7, 32, 16),), errno.EINVAL),
+    "an unknown limit": ((*linux.set_limit(16, 1, 1),), errno.EINVAL),
+    "a second session": ((*linux.new_session(), *linux.new_session()), errno.EPERM),
+    "an unknown interface": ((*linux.bring_link_up("absent0"),), errno.ENODEV),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make TREE for real."""
+    top = tmp_path / "tree"
+    (top / "directory" / "below").mkdir(parents=True)
+    (top / "file").touch()
+    for name in ("link", "loop", "outside"):
+        (top / name).symlink_to(TREE[name])
+    return top
+
+
+def described(path: Path) -> dict[str, object]:
+    """Return a description of "/" in which TREE stands at a path."""
+    description: dict[str, object] = TREE
+    for part in reversed(path.parts[1:]):
+        description = {part: description}
+    return description
+
+
+def failure(operations: Operations, slots: dict[str, int], kernel: Kernel) -> tuple[int, int] | None:
+    """Run operations; return which one failed, and how."""
+    assembler = Assembler(slots)
+    instructions = assembler.assemble(operations)
+    program = assembler.program([instructions])
+    values = [slots.get(name, -1) for name in program.slots]
+    found = run(instructions, Memory(program.data), values, kernel)
+    return (found.instruction, found.code) if found else None
+
+
+def on_real(operations: Operations, folder: Path) -> tuple[int, int] | None:
+    """Run operations in a process of its own with namespaces of its own."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernel = linux_kernel()
+            slots = {
+                "root": os.open(folder, os.O_PATH | os.O_DIRECTORY),
+                "uts": os.open("/proc/self/ns/uts", os.O_RDONLY),
+            }
+            apart = c.CLONE_NEWNS | c.CLONE_NEWUTS | c.CLONE_NEWNET
+            assert failure((*linux.unshare(apart), *linux.make_tree_private()), {}, kernel) is None
+            os.write(writer, repr(failure(operations, slots, kernel)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return tuple(map(int, text.strip("()").split(","))) if text[:1] == "(" else None
+
+
+def on_fake(operations: Operations, folder: Path) -> tuple[int, int] | None:
+    kernel = FakeKernel(described(folder))
+    place = kernel.files.resolve(str(folder), kernel.root, kernel.root)
+    slots = {"root": kernel.open("path", place), "uts": kernel.open("namespace uts")}
+    return failure(operations, slots, kernel)
+
+
+def placed(operations: Operations | Operation, folder: Path) -> Operations:
+    """Put the folder's path where a case says TREE."""
+    several = (operations,) if isinstance(operations, Operation) else operations
+    old, new = b"TREE", os.fsencode(folder)
+    return [
+        Operation(
+            one.call,
+            tuple(part.replace(old, new) if isinstance(part, bytes) else part for part in one.arguments),
+            one.result,
+            one.accept,
+            one.returns,
+            one.when,
+            one.unless,
+        )
+        for one in several
+    ]
+
+
+@needs_root
+@pytest.mark.parametrize("name", CASES)
+def test_both_kernels_refuse(name: str, folder: Path) -> None:
+    operations, code = CASES[name]
+    here = placed(operations, folder)
+    refused = on_real(here, folder)
+    assert refused is not None
+    assert refused[1] == code
+    assert on_fake(here, folder) == refused
+
+
+def test_a_call_that_is_not_modelled_is_unknown() -> None:
+    assert FakeKernel()(Call.fchown) == -errno.ENOSYS
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_program_runs_to_its_command(gone: bool) -> None:
+    kernel = FakeKernel(gate=lambda: not gone)
+    outcome = run_program(plan_of(command=["true", "x"], env={"A": "b"}, workdir="/tmp"), kernel)
+    if gone:
+        assert isinstance(outcome, Failed)
+        assert (outcome.planned.step.function, outcome.code) == (linux.wait_at_gate, RESULT_DIFFERS)
+        return
+    assert outcome == Executed("/bin/true", ("true", "x"), (f"PATH={DEFAULT_PATH}", "A=b"))
+    assert kernel.path_of(kernel.cwd) == "/tmp"
+    assert sorted(kernel.descriptors) == [0, 1, 2]
+    assert kernel.leads_session
+
+
+def test_a_missing_command() -> None:
+    outcome = run_program(plan_of(command=["absent"]), FakeKernel())
+    assert isinstance(outcome, Failed)
+    assert (outcome.planned.step.function, outcome.code) == (linux.execute, errno.ENOENT)
