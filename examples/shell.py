@@ -1,7 +1,7 @@
 """A shell to look around in: `haconiwa run shell.py`, or `haconiwa run shell.py -- COMMAND ...`.
 
-Its root user is root of the host, too: it is confined by what it cannot see and by read-only
-mounts, not by ids. rootless.toml shows the other way.
+Its root user is root of the host, too: that keeps accidents in, not an attacker, who could mount
+things anew. rootless.toml shows the other way.
 """
 
 from haconiwa_chroot import Chroot

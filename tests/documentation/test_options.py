@@ -1,0 +1,45 @@
+"""The pages and the command line agree."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from haconiwa_core.cli.main import _parser
+
+TREE = Path(__file__).resolve().parents[2]
+TEXTS = [page.read_text("utf-8") for page in (TREE / "README.md", *TREE.joinpath("docs").rglob("*.md"))]
+
+
+def verbs(parser: argparse.ArgumentParser, *above: str) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Yield each verb with its options, "plugins list" below "plugins"."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                path = (*above, name)
+                yield path, {option for found in inner._actions for option in found.option_strings}
+                yield from verbs(inner, *path)
+
+
+VERBS = dict(verbs(_parser()))
+
+
+def test_every_option_that_is_mentioned_exists() -> None:
+    mentioned = [command.split() for text in TEXTS for command in re.findall(r"\bhaconiwa ([a-z][^`\n|&;]*)", text)]
+    commands = [words for words in mentioned if (words[0],) in VERBS]
+    assert commands
+    for words in commands:
+        own = words[: words.index("--")] if "--" in words else words
+        path = tuple(own[:2]) if tuple(own[:2]) in VERBS else (own[0],)
+        options = {word for word in own if re.fullmatch(r"--[a-z][a-z-]*", word)}
+        assert options <= VERBS[path], words
+
+
+def test_every_verb_and_option_is_explained() -> None:
+    text = "\n".join(TEXTS)
+    for path, options in VERBS.items():
+        assert f"haconiwa {' '.join(path)}" in text
+        for option in options - {"-h", "--help"}:
+            assert option in text
