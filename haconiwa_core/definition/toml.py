@@ -72,7 +72,7 @@ def read_toml(file: Path, plugins: Plugins) -> Container:
 def _container(own: Mapping[str, Any], features: list[Feature], file: Path, lines: _Lines) -> Container:
     command = own.get("command", ())
     # Anything but a list is kept as it is, for `problems` to name.
-    shaped = command if isinstance(command, (str, list)) else (command,)
+    shaped = command if isinstance(command, (str, list, tuple)) else (command,)
     folder = str(file.resolve().parent)
     container = Container(**{**own, "command": shaped}, features=features, folder=folder)
     return container.at(Source(str(file), lines.find("", "name")))

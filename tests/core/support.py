@@ -1,0 +1,105 @@
+"""Plugins that a test makes of a few lines, plans of them, and the command line as a user runs it."""
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import make_dataclass
+from importlib.metadata import EntryPoint
+from types import ModuleType, SimpleNamespace
+
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError
+from haconiwa_core.feature import Feature
+from haconiwa_core.planning import plan
+from haconiwa_core.plugins.discovery import API, GROUP, Installed, State
+from haconiwa_core.plugins.hookspecs import hookimpl
+from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.stages import Stage
+from haconiwa_core.testing import host
+
+MODULES = SimpleNamespace()
+"""Where the entry points of samples lead."""
+
+
+class Sample:
+    """A feature and its plugin.
+
+    `facts` and `steps` are what the hooks give, or functions of (feature, planning); `options` are
+    the feature's fields, as dataclasses.make_dataclass takes them; `hooks` are added or replaced.
+    """
+
+    def __init__(self, name, *, options=(), facts=(), steps=(), hooks=None):
+        namespace = {"section": name, "stages": tuple(Stage)}
+        self.name = name
+        self.feature = make_dataclass(name, options, bases=(Feature,), frozen=True, kw_only=True, namespace=namespace)
+
+        @hookimpl
+        def haconiwa_feature():
+            return self.feature
+
+        @hookimpl
+        def haconiwa_facts(feature, planning):
+            return facts(feature, planning) if callable(facts) else facts
+
+        @hookimpl
+        def haconiwa_steps(feature, planning):
+            return steps(feature, planning) if callable(steps) else steps
+
+        module = ModuleType(name)
+        for hook in (haconiwa_feature, haconiwa_facts, haconiwa_steps):
+            setattr(module, hook.__name__, hook)
+        vars(module).update(hooks or {})
+        setattr(MODULES, name, module)
+        entry_point = EntryPoint(name, f"{__name__}:MODULES.{name}", GROUP)
+        self.installed = Installed(name, f"haconiwa-{name}", "1.0", API, State.ENABLED, "", entry_point)
+
+
+def plugins_of(*samples):
+    return Plugins([sample.installed for sample in samples])
+
+
+def plan_of(*samples, features=None, **fields):
+    """Plan a container of the samples' features with their defaults, or of `features`."""
+    used = [sample.feature() for sample in samples] if features is None else features
+    container = Container("sample", ["true"], features=used, **fields)
+    return plan(container, host(), plugins_of(*samples))
+
+
+def problems_of(action, *arguments, **keywords):
+    """Return the problems that an action finds, as text."""
+    try:
+        action(*arguments, **keywords)
+    except DefinitionError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+HACONIWA = [sys.executable, "-m", "haconiwa_core"]
+
+# Records and settings of root lie at fixed places: give the process mounts of its own for them.
+OWN_PLACES = """
+mount -t tmpfs tmpfs /run
+mkdir /run/upper /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work overlay /etc
+exec "$@"
+"""
+
+
+def in_own_places(command, folder, **options):
+    """Run a command whose records and settings are nobody else's."""
+    private = ["unshare", "--mount", "sh", "-ec", OWN_PLACES, "sh"] if os.geteuid() == 0 else []
+    places = {name: str(folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")}
+    environment = {**os.environ, **places, **options.pop("env", {})}
+    return subprocess.run([*private, *command], env=environment, capture_output=True, text=True, check=False, **options)
+
+
+def haconiwa(*arguments, folder="/nonexistent", **options):
+    """Run one command line."""
+    return in_own_places([*HACONIWA, *map(str, arguments)], folder, **options)
+
+
+def session(script, folder, **options):
+    """Run a shell script in which `haconiwa` is the command line; it ends at the first failure."""
+    function = f'haconiwa() {{ {shlex.join(HACONIWA)} "$@"; }}'
+    return in_own_places(["sh", "-ec", f"{function}\n{script}"], folder, **options)
