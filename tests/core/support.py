@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import make_dataclass
 from importlib.metadata import EntryPoint
+from itertools import count
 from types import ModuleType, SimpleNamespace
 
 from haconiwa_core.container import Container
@@ -20,6 +21,8 @@ from haconiwa_core.testing import host
 
 MODULES = SimpleNamespace()
 """Where the entry points of samples lead."""
+
+_NUMBERS = count()
 
 
 class Sample:
@@ -50,8 +53,9 @@ class Sample:
         for hook in (haconiwa_feature, haconiwa_facts, haconiwa_steps):
             setattr(module, hook.__name__, hook)
         vars(module).update(hooks or {})
-        setattr(MODULES, name, module)
-        entry_point = EntryPoint(name, f"{__name__}:MODULES.{name}", GROUP)
+        place = f"sample{next(_NUMBERS)}"
+        setattr(MODULES, place, module)
+        entry_point = EntryPoint(name, f"{__name__}:MODULES.{place}", GROUP)
         self.installed = Installed(name, f"haconiwa-{name}", "1.0", API, State.ENABLED, "", entry_point)
 
 
