@@ -15,7 +15,7 @@ from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.operation import Operation, Slot
 from haconiwa_core.program import Assembler
-from haconiwa_core.testing import Executed, Failed, FakeKernel, needs_root, plan_of, run_program
+from haconiwa_core.testing import Executed, Failed, FakeKernel, host_files_with, needs_root, plan_of, run_program
 
 TREE = {
     "directory": {"below": {}},
@@ -165,14 +165,6 @@ def folder(tmp_path: Path) -> Path:
     return top
 
 
-def described(path: Path) -> dict[str, object]:
-    """Return a description of "/" in which TREE stands at a path."""
-    description: dict[str, object] = TREE
-    for part in reversed(path.parts[1:]):
-        description = {part: description}
-    return description
-
-
 def failure(operations: Operations, slots: dict[str, int], kernel: Kernel) -> tuple[int, int] | None:
     """Run operations; return which one failed, and how."""
     assembler = Assembler(slots)
@@ -207,7 +199,7 @@ def on_real(operations: Operations, folder: Path) -> tuple[int, int] | None:
 
 
 def on_fake(operations: Operations, folder: Path) -> tuple[int, int] | None:
-    kernel = FakeKernel(described(folder))
+    kernel = FakeKernel(host_files_with(folder))
     place = kernel.files.resolve(str(folder), kernel.root, kernel.root)
     slots = {"root": kernel.open("path", place), "uts": kernel.open("namespace uts")}
     return failure(operations, slots, kernel)

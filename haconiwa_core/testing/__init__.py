@@ -3,10 +3,12 @@
 Needs pytest, which the extra `haconiwa-core[testing]` installs. Nothing that runs containers imports it.
 """
 
-from haconiwa_core.testing.conformance import Conformance, NamespaceConformance, options_table, readme_of
+from haconiwa_core.testing.conformance import Conformance, options_table, readme_of
 from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.mounts import Executed
 from haconiwa_core.testing.fake.program import Failed, run_program
+from haconiwa_core.testing.fake.state import host_files_with
+from haconiwa_core.testing.namespaces import NamespaceConformance
 from haconiwa_core.testing.needs import needs_namespace, needs_program, needs_root
 from haconiwa_core.testing.plans import functions, host, plan_of, planned_steps, plugins, problems_of
 from haconiwa_core.testing.roots import busybox_root
@@ -22,6 +24,7 @@ __all__ = [
     "busybox_root",
     "functions",
     "host",
+    "host_files_with",
     "needs_namespace",
     "needs_program",
     "needs_root",

@@ -24,15 +24,18 @@ from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
 from haconiwa_core.linux.vocabulary import is_lowering
-from haconiwa_core.namespace import NamespaceFeature
 from haconiwa_core.plan import Plan
 from haconiwa_core.planning import Planning, plan
-from haconiwa_core.plugins.catalogue import distribution_for, providers_of
+from haconiwa_core.plugins.catalogue import distribution_for
 from haconiwa_core.plugins.discovery import GROUP, installed
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
+from haconiwa_core.testing.fake.kernel import FakeKernel
+from haconiwa_core.testing.fake.mounts import Executed
+from haconiwa_core.testing.fake.program import run_program
+from haconiwa_core.testing.fake.state import host_files_with
 from haconiwa_core.testing.needs import needs_root
-from haconiwa_core.testing.plans import container_of, host, plan_of, planned_steps, plugins, problems_of
+from haconiwa_core.testing.plans import container_of, host, plan_of, planned_steps, plugins
 from haconiwa_core.testing.published import INSTALLED
 from haconiwa_core.testing.running import run
 
@@ -148,6 +151,12 @@ class Conformance:
                     assert getattr(linux, function.__name__, None) is function
                     assert is_lowering(function)
 
+    def test_its_programs_run_on_the_fake_kernel(self, tmp_path: Path) -> None:
+        """Nothing in the plan is refused where everything that it needs is there."""
+        for item in self.plans(tmp_path):
+            outcome = run_program(item, FakeKernel(host_files_with(tmp_path)))
+            assert isinstance(outcome, Executed), outcome
+
     def test_its_facts_are_in_the_catalogue(self, tmp_path: Path) -> None:
         """Advice on which plugin to add comes from the catalogue, which must be neither short nor stale."""
         provides = set(_catalogue()[self.section]["provides"])
@@ -184,68 +193,6 @@ class Conformance:
                 undo.function(*undo.arguments)
                 undo.function(*undo.arguments)
             assert _traces(tmp_path) == before
-
-
-class NamespaceConformance(Conformance):
-    """What the plugin of a namespace kind promises besides.
-
-    Attributes:
-        kind: the file in /proc/PID/ns.
-    """
-
-    kind: ClassVar[str]
-
-    @property
-    def feature(self) -> type[NamespaceFeature]:
-        """The plugin's feature."""
-        feature = plugins().feature_class(self.section)
-        assert issubclass(feature, NamespaceFeature)
-        return feature
-
-    def test_its_kind(self) -> None:
-        """The feature names the file that stands for its kind, and the kernel has it."""
-        assert self.feature.kind == self.kind
-        assert os.path.exists(f"/proc/self/ns/{self.kind}")
-
-    @pytest.mark.parametrize(
-        ("options", "key", "text"),
-        [
-            ({"join": 0}, "join", "0 is no pid"),
-            ({"join": "no name"}, "join", "'no name' is neither an absolute path nor a container's name"),
-            ({"join": "../up"}, "join", "'../up' is neither an absolute path nor a container's name"),
-            ({"join": 1.5}, "join", "must be an integer or a string, not 1.5"),
-            ({"join": True}, "join", "must be an integer or a string, not True"),
-            ({"keep": 7}, "keep", "must be a string, not 7"),
-        ],
-    )
-    def test_wrong_options(self, options: dict[str, object], key: str, text: str) -> None:
-        """Each wrong option is one clear problem."""
-        (problem,) = problems_of(self.feature(**options))  # type: ignore[arg-type]  # what is tested
-        assert (problem.section, problem.key, problem.text) == (self.section, key, text)
-
-    def test_a_joined_namespace_is_not_kept(self) -> None:
-        """Its owner decides how long it lives."""
-        problems = problems_of(self.feature(join=1, keep="handle"))
-        assert "a joined namespace cannot be kept" in [problem.text for problem in problems]
-
-    def test_join_opens_on_the_host_and_enters_before_the_command(self) -> None:
-        """The child may not be able to see the path."""
-        names = [planned.step.function.__name__ for planned in planned_steps(plan_of(self.feature(join=1)))]
-        assert names.index("open_namespace") < names.index("join_namespace") < names.index("execute")
-
-    def test_a_kind_that_the_kernel_lacks(self) -> None:
-        """Refused while planning, by name of the kind."""
-        kinds = tuple(kind for kind in host().namespaces if kind != self.kind)
-        (problem,) = problems_of(self.feature(), host=host(namespaces=kinds, kernel="5.10"))
-        assert (problem.section, problem.text) == (self.section, f"the kernel 5.10 has no {self.kind} namespaces")
-
-    def test_an_ordinary_user_is_told_what_is_missing(self) -> None:
-        """Without a user namespace the kernel would refuse."""
-        problems = problems_of(self.feature(), host=host(uid=1000, gid=1000, capabilities=0))
-        expected = "needs CAP_SYS_ADMIN, which the caller does not have"
-        assert [problem.text for problem in problems] == ([] if self.kind == "user" else [expected])
-        advice = " or ".join(providers_of("Namespace user"))
-        assert all(problem.hint.endswith(f"add {advice}") for problem in problems)
 
 
 def options_table(feature: type[Feature]) -> str:

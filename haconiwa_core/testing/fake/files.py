@@ -6,12 +6,20 @@ import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 Description = Mapping[str, "Description"] | str | None
 """A directory by its entries, a symbolic link by its target, or None for a file."""
 
 _LINKS_LIMIT = 40
+
+
+def described(path: Path) -> Description:
+    """Return what lies at a path of the host, as a test would describe it."""
+    if path.is_symlink():
+        return str(path.readlink())
+    return {entry.name: described(entry) for entry in path.iterdir()} if path.is_dir() else None
 
 
 def refuse(number: int) -> NoReturn:

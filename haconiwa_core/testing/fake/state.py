@@ -7,10 +7,12 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from haconiwa_core.testing.fake.files import Description, Files, Mount, Node, Place, refuse
+from haconiwa_core.testing.fake.files import Description, Files, Mount, Node, Place, described, refuse
 
-HOST_FILES: Description = {
+HOST_FILES: dict[str, Description] = {
     "bin": {"sh": None, "true": None},
     "dev": dict.fromkeys(("full", "null", "random", "tty", "urandom", "zero")),
     "etc": {"passwd": None},
@@ -21,6 +23,17 @@ HOST_FILES: Description = {
 """What "/" holds where a test does not say."""
 
 HOST = "host"
+
+
+def host_files_with(folder: Path) -> Description:
+    """Return HOST_FILES with a folder of the real host in its place among them."""
+    files: dict[str, Any] = dict(HOST_FILES)
+    inner = files
+    for part in folder.parts[1:-1]:
+        inner[part] = dict(inner.get(part, {}))
+        inner = inner[part]
+    inner[folder.name] = described(folder)
+    return files
 
 
 @dataclass(eq=False)

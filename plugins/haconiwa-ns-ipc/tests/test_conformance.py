@@ -1,3 +1,5 @@
+import os
+
 from haconiwa_ns_ipc import IpcNamespace
 
 from haconiwa_core.testing import NamespaceConformance
@@ -6,4 +8,4 @@ from haconiwa_core.testing import NamespaceConformance
 class TestConformance(NamespaceConformance):
     section = "ns-ipc"
     kind = "ipc"
-    valid = (IpcNamespace(),)
+    valid = (IpcNamespace(), IpcNamespace(join=os.getpid()), IpcNamespace(keep="handle"))

@@ -1,3 +1,5 @@
+import os
+
 from haconiwa_ns_pid import PidNamespace
 
 from haconiwa_core.testing import NamespaceConformance
@@ -6,4 +8,4 @@ from haconiwa_core.testing import NamespaceConformance
 class TestConformance(NamespaceConformance):
     section = "ns-pid"
     kind = "pid"
-    valid = (PidNamespace(),)
+    valid = (PidNamespace(), PidNamespace(join=os.getpid()))
