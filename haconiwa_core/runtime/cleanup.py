@@ -37,8 +37,10 @@ def undo(record: Record) -> tuple[str, ...]:
             continue
         try:
             function(*item.arguments)
-        except OSError as error:
-            failures.append(f"{item.plugin}: {item.function}{item.arguments}: {error.strerror}")
+        except (OSError, TypeError, ValueError) as error:
+            # A damaged record may hold arguments that the function does not take.
+            reason = error.strerror if isinstance(error, OSError) else error
+            failures.append(f"{item.plugin}: {item.function}{item.arguments}: {reason}")
     return tuple(failures)
 
 

@@ -252,10 +252,13 @@ def _lock(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        # Its former owner may have removed it, and somebody else made it anew, before it was locked.
+        if os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass  # Somebody has it, or it has gone.
+    os.close(descriptor)
+    return None
 
 
 def _parse(data: Mapping[str, Any]) -> Record:
