@@ -228,7 +228,8 @@ def _shown(default: object) -> str:
         return "required"
     if default is None or default == ():
         return ""
-    return f"`{json.dumps(default)}`"
+    shown = repr(default) if isinstance(default, int) and not isinstance(default, bool) else json.dumps(default)
+    return f"`{shown}`"
 
 
 def _python(program: str, argument: str) -> subprocess.CompletedProcess[str]:

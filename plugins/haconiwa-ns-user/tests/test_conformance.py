@@ -11,8 +11,3 @@ class TestConformance(NamespaceConformance):
         UserNamespace(uid_map=(IdRange(0, 1000, 10), IdRange(10, 5000, 5)), gid_map=(IdRange(0, 2000, 1),)),
         UserNamespace(keep="handle"),
     )
-        UserNamespace(),
-        UserNamespace(join=1),
-        UserNamespace(uid_map=(IdRange(0, 1000, 10), IdRange(10, 5000, 5)), gid_map=(IdRange(0, 2000, 1),)),
-        UserNamespace(keep="handle"),
-    )
