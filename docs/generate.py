@@ -81,7 +81,7 @@ def _features() -> str:
             for item in _nested(annotation):
                 lists.setdefault(item, []).append(f"`{option}`")
         for item, options in lists.items():
-            parts.append(f"What {' and '.join(options)} list are tables in TOML, `{item.__name__}` in Python:")
+            parts.append(f"Items of {' and '.join(options)} are tables in TOML, `{item.__name__}` in Python:")
             parts.append(_table(("key", "meaning"), _arguments(item)))
     return "\n\n".join(parts) + "\n"
 
