@@ -93,6 +93,7 @@ class Plugins:
         if self._manager.has_plugin(name):
             return
         plugin = _import(usable(name, self._installed))
+        _refuse_own_order(name, plugin)
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -100,7 +101,6 @@ class Plugins:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             raise _broken(name, str(error)) from error
-        _refuse_own_order(name, plugin)
 
 
 def _import(plugin: Installed) -> Any:

@@ -1,0 +1,251 @@
+"""Plugins are found from metadata, loaded when they are used, and judged one by one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from core.support import HACONIWA, Sample, in_own_places, plugins_of, session
+
+from haconiwa_core.errors import PluginError
+from haconiwa_core.plugins.hookspecs import hookimpl
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import ClassVar
+from haconiwa_core import Feature, Slot, Stage, Step, hookimpl, option
+from haconiwa_core import linux
+
+@dataclass(frozen=True, kw_only=True)
+class Lamp(Feature):
+    '''A light.'''
+    section: ClassVar[str] = "lamp"
+    stages: ClassVar = (Stage.LIMITS,)
+    level: int = option(1, "how bright")
+
+@hookimpl
+def haconiwa_feature():
+    return Lamp
+
+@hookimpl
+def haconiwa_steps(feature):
+    yield Step(Stage.LIMITS, linux.set_file_mode_mask, feature.level)
+"""
+
+
+class Site:
+    """A folder with distributions as an installer leaves them, and the command line that sees them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+    def install(self, distribution, source, name="lamp", api="v1", version="1.0"):
+        module = distribution.replace("-", "_")
+        (self.folder / f"{module}.py").write_text(source)
+        info = self.folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[haconiwa.{api}.features]\n{name} = {module}\n")
+
+    def haconiwa(self, *arguments):
+        return in_own_places([*HACONIWA, *arguments], self.folder, env=self.environment)
+
+    def session(self, script):
+        return session(script, self.folder, env=self.environment)
+
+    def listed(self, *arguments, name="lamp"):
+        result = self.haconiwa("plugins", "list", "--format", "json", *arguments)
+        assert result.returncode == 0, result.stderr
+        return [row for row in json.loads(result.stdout) if row["name"] == name]
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+PLAN = ("plan", "--with", "lamp", "--", "true")
+
+
+def test_an_installed_plugin_is_listed_and_used(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    (row,) = site.listed()
+    assert row == {
+        "name": "lamp",
+        "distribution": "haconiwa-lamp",
+        "version": "1.0",
+        "api": "v1",
+        "state": "enabled",
+        "reason": "",
+        "stages": None,
+    }
+    (loaded,) = site.listed("--load")
+    assert loaded == {**row, "stages": ["LIMITS"]}
+    assert "set_file_mode_mask(1)" in site.haconiwa(*PLAN).stdout
+
+
+def test_listing_imports_no_plugin(site):
+    site.install("haconiwa-lamp", "raise RuntimeError('imported')")
+    assert [row["state"] for row in site.listed()] == ["enabled"]
+
+
+def test_show_explains_the_options(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    text = site.haconiwa("plugins", "show", "lamp").stdout
+    assert text.startswith("lamp: A light.\ndistribution haconiwa-lamp 1.0, api v1, enabled\nstages LIMITS\n")
+    assert "how bright" in text
+    data = json.loads(site.haconiwa("plugins", "show", "lamp", "--format", "json").stdout)
+    assert data["options"] == [{"name": "level", "type": "an integer", "default": "1", "help": "how bright"}]
+
+
+BROKEN = {
+    "raises": ("raise RuntimeError('boom')", "RuntimeError: boom"),
+    "exits": ("import sys; sys.exit(3)", "SystemExit: 3"),
+    "no Python": ("def (", "SyntaxError"),
+    "imports what is absent": ("import absent_thing", "No module named 'absent_thing'"),
+    "no hooks": ("", "does not implement haconiwa_feature"),
+    "a misspelt hook": (f"{PLUGIN}\n@hookimpl\ndef haconiwa_stepz(feature): pass\n", "haconiwa_stepz"),
+    "an unknown argument": (f"{PLUGIN}\n@hookimpl\ndef haconiwa_facts(featur): pass\n", "featur"),
+    "another section": (PLUGIN.replace('"lamp"', '"lump"'), 'its feature Lamp has the section "lump"'),
+    "an order of its own": (
+        PLUGIN.replace("@hookimpl\ndef haconiwa_steps", "@hookimpl(tryfirst=True)\ndef haconiwa_steps"),
+        "haconiwa_steps asks for an order of its own",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_says_why_and_stops_what_uses_it_alone(site, source, reason):
+    site.install("haconiwa-lamp", source)
+    (row,) = site.listed("--load")
+    assert row["state"] == "broken"
+    assert reason in row["reason"]
+    used = site.haconiwa(*PLAN)
+    assert used.returncode == 2
+    assert "plugin lamp is broken: " in used.stderr
+    assert reason in used.stderr
+    assert "Traceback" not in used.stderr
+    assert site.haconiwa("plan", "--", "true").returncode == 0
+
+
+@pytest.mark.parametrize("option", ["tryfirst", "trylast", "wrapper", "hookwrapper"])
+def test_no_plugin_orders_its_own_calls(option):
+    @hookimpl(**{option: True})
+    def haconiwa_steps(feature, planning):
+        yield
+
+    sample = Sample("sample", hooks={"haconiwa_steps": haconiwa_steps})
+    plugins = plugins_of(sample)
+    for _ in range(2):
+        with pytest.raises(PluginError, match="asks for an order of its own"):
+            plugins.feature_class("sample")
+
+
+def test_a_broken_plugin_stays_broken_when_it_is_asked_for_again():
+    @hookimpl
+    def haconiwa_unheard_of():
+        pass
+
+    plugins = plugins_of(Sample("sample", hooks={"haconiwa_unheard_of": haconiwa_unheard_of}), Sample("other"))
+    for _ in range(2):
+        with pytest.raises(PluginError, match="haconiwa_unheard_of"):
+            plugins.feature_class("sample")
+    assert plugins.feature_class("other")
+
+
+def test_an_older_interface_is_incompatible(site):
+    site.install("haconiwa-lamp", PLUGIN, api="v0")
+    (row,) = site.listed("--load")
+    assert (row["state"], row["reason"]) == ("incompatible", "made for v0, this core offers v1")
+    assert "plugin lamp of haconiwa-lamp is incompatible: made for v0" in site.haconiwa(*PLAN).stderr
+
+
+def test_two_distributions_of_one_name_are_both_refused_and_named(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    site.install("other-lamp", PLUGIN)
+    rows = site.listed()
+    assert [row["state"] for row in rows] == ["ambiguous", "ambiguous"]
+    assert {row["reason"] for row in rows} == {"provided by haconiwa-lamp and other-lamp; uninstall all but one"}
+    assert site.haconiwa(*PLAN).returncode == 2
+
+
+def test_one_of_each_interface_is_not_ambiguous(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    site.install("old-lamp", PLUGIN, api="v0")
+    assert [row["state"] for row in site.listed()] == ["enabled", "incompatible"]
+    assert site.haconiwa(*PLAN).returncode == 0
+
+
+def test_disabling_lasts_until_it_is_enabled_again(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    result = site.session(
+        "haconiwa plugins disable lamp; haconiwa plugins list | grep lamp;"
+        f"haconiwa {' '.join(PLAN)} || echo refused $?;"
+        "haconiwa plugins enable lamp; haconiwa plugins list | grep lamp;"
+        f"haconiwa {' '.join(PLAN)} | grep -c set_file_mode_mask"
+    )
+    assert result.returncode == 0, result.stderr
+    off, disabled, refused, on, enabled, used = result.stdout.splitlines()
+    assert off.startswith("lamp disabled in /")
+    assert f"disabled (disabled by {off.rpartition(' ')[2]})" in disabled
+    assert refused == "refused 2"
+    assert "is disabled: disabled by" in result.stderr
+    assert "haconiwa plugins enable lamp" in result.stderr
+    assert on.startswith("lamp enabled in /")
+    assert enabled.endswith("enabled")
+    assert used == "1"
+
+
+def test_what_is_not_installed_cannot_be_disabled_or_shown(site):
+    for action in ("disable", "show"):
+        result = site.haconiwa("plugins", action, "absent")
+        assert result.returncode == 2
+        assert "no plugin named absent is installed" in result.stderr
+
+
+def test_the_environment_disables_too(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    site.environment["HACONIWA_DISABLE_PLUGINS"] = "other, lamp"
+    (row,) = site.listed()
+    assert (row["state"], row["reason"]) == ("disabled", "disabled by $HACONIWA_DISABLE_PLUGINS")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"disabled": 3}', '{"disabled": [3]}'])
+def test_damaged_settings_stop_everything(site, content):
+    site.install("haconiwa-lamp", PLUGIN)
+    result = site.session(
+        "haconiwa plugins disable lamp >settings; file=$(sed 's/.* in //' settings);"
+        f"printf %s '{content}' >\"$file\"; haconiwa plan -- true"
+    )
+    assert result.returncode == 2
+    assert "cannot tell which plugins are disabled" in result.stderr
+
+
+UNKNOWN = [("ns-pidd", 'no such feature; did you mean "ns-pid"?'), ("zzzzzz", "see `haconiwa plugins list`")]
+
+
+@pytest.mark.parametrize(("name", "text"), UNKNOWN)
+def test_a_stranger_is_never_recommended(name, text):
+    with pytest.raises(PluginError) as caught:
+        plugins_of().feature_class(name)
+    assert text in str(caught.value)
+    assert "pip install" not in str(caught.value)
+
+
+def test_an_absent_plugin_of_ours_names_its_distribution():
+    with pytest.raises(PluginError, match="no installed plugin provides this feature; pip install haconiwa-ns-pid"):
+        plugins_of().feature_class("ns-pid")
+
+
+def test_a_cache_of_the_users_decides_nothing(site):
+    """stevedore would read entry points from a file below the home directory."""
+    site.install("haconiwa-lamp", PLUGIN)
+    program = "from haconiwa_core.plugins.loading import Plugins; print(Plugins().feature_class('lamp').section)"
+    environment = {**os.environ, **site.environment, "HOME": str(site.folder), "XDG_CACHE_HOME": str(site.folder)}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout == "lamp\n"
+    assert not list(site.folder.rglob("*entry*points*json"))
+    assert not (site.folder / "python-entrypoints").exists()
