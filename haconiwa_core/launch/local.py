@@ -32,11 +32,12 @@ def run_host_step(planned: PlannedStep, values: Values, kernel: Kernel) -> None:
     program = assembler.program([instructions])
     slots = [int(values.get(name, -1)) for name in program.slots]
     failure = run(instructions, Memory(program.data), slots, kernel)
+    # A later call may fail after an earlier one has opened it: it has to be closed then, too.
+    if step.into:
+        values[step.into.name] = slots[program.slots.index(step.into.name)]
     if failure:
         text = os.strerror(failure.code) if failure.code > 0 else "it reads back differently"
         raise OSError(max(failure.code, 0), text)
-    if step.into:
-        values[step.into.name] = slots[program.slots.index(step.into.name)]
 
 
 def resolve(argument: Any, values: Values) -> Any:
