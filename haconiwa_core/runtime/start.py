@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate
 
 from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_SETUP, SetupError
 from haconiwa_core.launch import direct
@@ -170,12 +171,24 @@ class _Start:
         pid = self._processes[self._process_at(gate.stage)][0]
         self._values["target"] = pid
         if gate.host_stage:
-            self._host_stage(gate.host_stage)
+            self._host_stage_at_gate(gate.host_stage)
         if gate.stage is Stage.ADOPT:
             self._record = replace(self._record, child=Process.of(pid))
             self._claim.write(self._record)
         assert self._channel is not None
-        self._channel.send(GO)
+        # A child that has failed or died meanwhile is found out about by what is received next.
+        with suppress(BrokenPipeError):
+            self._channel.send(GO)
+
+    def _host_stage_at_gate(self, stage: Stage) -> None:
+        try:
+            self._host_stage(stage)
+        except SetupError:
+            assert self._channel is not None
+            # A child that waits says nothing; if this one did, its end is why the host's step has failed.
+            if select.select([self._channel], [], [], 0)[0]:
+                self._receive_until(Stage.EXEC)
+            raise
 
     def _host_stage(self, stage: Stage) -> None:
         for planned in self._plan.host_steps(stage):
@@ -185,9 +198,9 @@ class _Start:
                 raise self._error(planned, error.errno or 0, error.strerror or str(error)) from error
 
     def _receive_until(self, stage: Stage) -> None:
-        """Take what the child reports until it reaches a stage and its descriptor is here."""
+        """Take what the child reports until it reaches a stage and is known, with those before it."""
         reached = False
-        while not reached or self._process_at(stage) not in self._processes:
+        while not reached or not self._is_known(self._process_at(stage)):
             message, descriptors = self._receive()
             if not message:
                 raise self._died()
@@ -195,9 +208,25 @@ class _Start:
             if descriptors:
                 self._processes[number] = (code, descriptors[0])
             elif code:
+                self._receive_process_of(number)
                 raise self._instruction_error(number, code)
             else:
                 reached = reached or number == stage
+
+    def _receive_process_of(self, instruction: int) -> None:
+        """Wait until the process that has run an instruction is known, so that it can be reaped.
+
+        It may have been faster than the one that cloned it; where the clone has failed, all end.
+        """
+        lengths = accumulate(len(process) for process in self._plan.program.processes)
+        process = next(index for index, end in enumerate(lengths) if instruction < end)
+        while not self._is_known(process):
+            message, descriptors = self._receive()
+            if not message:
+                return
+            number, pid = RECORD.unpack(message)
+            if descriptors:
+                self._processes[number] = (pid, descriptors[0])
 
     def _receive_end(self) -> None:
         """End of file after the last report means that exec has closed the channel."""
@@ -210,12 +239,17 @@ class _Start:
         try:
             message, descriptors, flags, _ = socket.recv_fds(self._channel, RECORD.size, _DESCRIPTORS_PER_MESSAGE)
         except ConnectionResetError:
-            return b"", []
+            # The child ended without reading its go; what it had said before comes with the next call.
+            return self._receive()
         if flags & socket.MSG_CTRUNC:
             raise SetupError(
                 plugin="core", stage="CLONE", attempted="receive a process's descriptor", number=errno.EMFILE
             )
         return message, descriptors
+
+    def _is_known(self, process: int) -> bool:
+        """Return whether the descriptors of a process and of those before it are here."""
+        return all(index in self._processes for index in range(process + 1))
 
     def _process_at(self, stage: Stage) -> int:
         """Return which process of the program reports a stage."""
