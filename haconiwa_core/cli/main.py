@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = import_module(f"haconiwa_core.cli.{options.verb}").main(options, log)
     except HaconiwaError as error:
         if options.debug:
-            raise
+            traceback.print_exception(error)
         _report(error, log)
         return error.exit_status
     except BrokenPipeError:
