@@ -216,7 +216,7 @@ def test_the_environment_disables_too(site):
 def test_damaged_settings_stop_everything(site, content):
     site.install("haconiwa-lamp", PLUGIN)
     result = site.session(
-        "haconiwa plugins disable lamp >settings; file=$(sed 's/.* in //' settings);"
+        "file=$(haconiwa plugins disable lamp | sed 's/.* in //');"
         f"printf %s '{content}' >\"$file\"; haconiwa plan -- true"
     )
     assert result.returncode == 2
