@@ -44,6 +44,11 @@ class Feature:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", written_at())
+        for item in fields(self):
+            value = getattr(self, item.name)
+            # A list would be shared by all copies, and could change under them.
+            if isinstance(value, list):
+                object.__setattr__(self, item.name, tuple(value))
 
     @property
     def place(self) -> Source:

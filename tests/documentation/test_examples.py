@@ -90,6 +90,18 @@ def test_every_example_is_tested() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml")} == tested
 
 
+def test_examples_satisfy_a_strict_type_checker(examples: Path) -> None:
+    """An editor that marks the first thing a newcomer copies helps nobody."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull]
+    files = [path.name for path in examples.glob("*.py")]
+    # The packages are found as the checkout has them: an editable install is nothing that mypy can follow.
+    path = os.pathsep.join([".", str(TREE), *map(str, TREE.glob("plugins/*"))])
+    done = subprocess.run(
+        [*command, *files], cwd=examples, env={"MYPYPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @needs_root
 @needs_program("nsenter")
 @pytest.mark.parametrize(("file", "kinds"), SERVERS)

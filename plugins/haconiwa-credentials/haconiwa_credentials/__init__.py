@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -28,7 +29,7 @@ class Credentials(Feature):
 
     uid: Id | Name = option(0, "user, by number or name")
     gid: Id | Name | None = option(None, "group; without it a named user's own, else the user's number")
-    groups: tuple[Id | Name, ...] = option((), "supplementary groups, by number or name")
+    groups: Sequence[Id | Name] = option((), "supplementary groups, by number or name")
     umask: Annotated[int, Range(0, 0o777)] = option(Mode(0o022), "file mode creation mask")
     lookup: Literal["host", "root"] = option(
         "host", "whose users and groups names mean: the host's, or the root's files"

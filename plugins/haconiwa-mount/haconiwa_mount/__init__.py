@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -73,7 +74,7 @@ class Overlay:
     """
 
     target: AbsolutePath
-    lower: tuple[HostPath, ...]
+    lower: Sequence[HostPath]
     upper: HostPath | None = None
     work: HostPath | None = None
     read_only: bool = False
@@ -97,12 +98,12 @@ class Mount(Feature):
     devpts: bool = option(False, "a new devpts on /dev/pts")
     shm: bool = option(False, "a tmpfs on /dev/shm")
     mqueue: bool = option(False, "a new mqueue on /dev/mqueue")
-    bind: tuple[Bind, ...] = option((), "files and directories of the host")
-    tmpfs: tuple[Tmpfs, ...] = option((), "empty file systems in memory")
-    overlay: tuple[Overlay, ...] = option((), "merged directories of the host")
-    masked: tuple[AbsolutePath, ...] | None = option(
+    bind: Sequence[Bind] = option((), "files and directories of the host")
+    tmpfs: Sequence[Tmpfs] = option((), "empty file systems in memory")
+    overlay: Sequence[Overlay] = option((), "merged directories of the host")
+    masked: Sequence[AbsolutePath] | None = option(
         None, "paths that are hidden; without it what proc and sysfs show of the host's hardware and kernel"
     )
-    read_only: tuple[AbsolutePath, ...] | None = option(
+    read_only: Sequence[AbsolutePath] | None = option(
         None, "paths that are made read-only; without it the parts of proc that change the host"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,5 +27,5 @@ class UserNamespace(NamespaceFeature):
     flag: ClassVar[int] = CLONE_NEWUSER
     stages: ClassVar[tuple[Stage, ...]] = (*NamespaceFeature.stages, Stage.ADOPT)
 
-    uid_map: tuple[IdRange, ...] | None = option(None, "ranges of users; 0 is the caller without it")
-    gid_map: tuple[IdRange, ...] | None = option(None, "ranges of groups; 0 is the caller's without it")
+    uid_map: Sequence[IdRange] | None = option(None, "ranges of users; 0 is the caller without it")
+    gid_map: Sequence[IdRange] | None = option(None, "ranges of groups; 0 is the caller's without it")
