@@ -13,6 +13,7 @@ from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.log import Log
 
 _INTERRUPTED = 130
+_STANDARD_OUTPUT = 1
 _STANDARD_ERROR = 2
 
 
@@ -31,14 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = Log(options.log_format)
     try:
         status: int = import_module(f"haconiwa_core.cli.{options.verb}").main(options, log)
+        # Now, not when the interpreter ends; and where there is no standard output, nothing.
+        print(end="", flush=True)
     except HaconiwaError as error:
         if options.debug:
             traceback.print_exception(error)
         _report(error, log)
         return error.exit_status
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody to tell.
-        sys.stderr.close()
+        # The reader of our output has gone; what is left of it is written where nothing fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
         return EXIT_SETUP
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from core.support import haconiwa, session
@@ -219,6 +221,15 @@ def test_a_closed_pipe_is_no_traceback(tmp_path):
     )
     assert result.stdout == "done\n"
     assert "Traceback" not in result.stderr
+
+
+def test_output_that_nobody_reads_is_no_message():
+    reader, writer = os.pipe()
+    os.close(reader)
+    # So little that it is written at the very end.
+    result = subprocess.run([sys.executable, "-m", "haconiwa_core", "version"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (125, b"")
 
 
 def test_version(tmp_path):
