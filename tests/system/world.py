@@ -215,17 +215,22 @@ def _descriptors() -> Iterator[tuple[str, str]]:
 
 
 def forked(function: Callable[[], object]) -> int:
-    """Run a function in a child process; return its wait status as an exit code."""
+    """Run a function in a child process; return its exit code, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(fork(function), 0)[1])
+
+
+def fork(function: Callable[[], object]) -> int:
+    """Begin to run a function in a child process; return its pid."""
     pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-            sys.stderr.flush()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if pid:
+        return pid
+    try:
+        function()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
 
 
 @contextmanager

@@ -1,0 +1,146 @@
+"""The runtime is killed at each point of a start: `gc` leaves nothing, and the name can be used again."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import haconiwa_core.runtime.start
+import pytest
+from haconiwa_core.container import Container
+from haconiwa_core.launch import direct
+from haconiwa_core.linux.host import adopt_orphans
+from haconiwa_core.runtime.cleanup import collect
+from haconiwa_core.runtime.record import Claim, Store
+from system.interference import KillAt, Recorder
+from system.world import Snapshot, everything, fork, forked, planned, reap_everything, started, time_limit
+
+
+@pytest.fixture(autouse=True)
+def _adopted():
+    """What a killed runtime leaves comes to this process, so that it can be seen."""
+    adopt_orphans(True)
+    yield
+    adopt_orphans(False)
+
+
+@pytest.fixture(params=[False, True], ids=["root", "shifted"])
+def plan(root, request):
+    return planned(Container("killed", ["/bin/sleep", "1000"], everything(root, shifted=request.param, keep=True)))
+
+
+def assert_collected(before, point):
+    with time_limit(20):
+        # A process of the start that is about to end may hold the lock for a moment.
+        while Store().names():
+            problems = [found.problem for found in collect(Store()) if found.problem]
+            assert not problems, (point, problems)
+    reap_everything()
+    assert Snapshot.taken() == before, point
+
+
+def calls_of(plan):
+    recorder = Recorder()
+    running = started(plan, name="again", kernel=recorder)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    running.remove()
+    return len(recorder.calls()) + 1  # A successful execve does not come back to be noted.
+
+
+def test_killed_after_each_call(plan, forget_handles):
+    # Resetting the signals is 62 calls of one step: the first ones and the last two stand for it.
+    calls = calls_of(plan)
+    forget_handles()
+    before = Snapshot.taken()
+    for number in [*range(1, calls - 62), calls - 1, calls]:
+        killer = KillAt(number)
+        runtime = fork(lambda killer=killer: started(plan, name="again", kernel=killer))
+        assert killer.kill(runtime) == -signal.SIGKILL
+        assert_collected(before, number)
+
+
+HOST_POINTS = [
+    (haconiwa_core.runtime.start, "run_host_step"),
+    (haconiwa_core.runtime.start._Start, "_receive"),
+    (direct, "launch"),
+    (Claim, "write"),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("owner", "name"), HOST_POINTS, ids=[name for _, name in HOST_POINTS])
+def test_killed_at_each_act_of_the_host(plan, owner, name, when, monkeypatch, forget_handles):
+    original = getattr(owner, name)
+    before = Snapshot.taken()
+    number = 0
+    ended = False
+    while not ended:
+        number += 1
+        count = 0
+
+        def killing(*arguments, number=number):
+            nonlocal count
+            count += 1
+            if count == number and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = original(*arguments)
+            if count == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        def start(number=number):
+            started(plan, name="again")
+            os._exit(1 if count < number else 2)
+
+        monkeypatch.setattr(owner, name, killing)
+        status = forked(start)
+        monkeypatch.undo()
+        ended = status == 1
+        assert ended or status == -signal.SIGKILL
+        if _is_running():
+            # It had started, so its handles are meant to stay.
+            forget_handles()
+        assert_collected(before, number)
+    assert number > 1
+
+
+def _is_running():
+    return any(record.status == "running" for record in Store().records())
+
+
+WITHOUT_PLUGINS = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("haconiwa_") and name != "haconiwa_core" and not name.startswith("haconiwa_core."):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Blocker())
+from haconiwa_core.cli.main import main
+status = main(["gc"])
+try:
+    import haconiwa_ns_uts
+except ModuleNotFoundError:
+    sys.exit(status)
+sys.exit("the plugin was there")
+"""
+
+
+@pytest.mark.parametrize("stage", ["PREPARE", "ADOPT", "KEEP"])
+def test_collected_without_the_plugins(plan, stage, monkeypatch):
+    original = haconiwa_core.runtime.start.run_host_step
+    before = Snapshot.taken()
+
+    def killing(item, *arguments):
+        original(item, *arguments)
+        if item is [step for step in plan.steps if step.step.stage.name == stage][-1]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(haconiwa_core.runtime.start, "run_host_step", killing)
+    assert forked(lambda: started(plan, name="again")) == -signal.SIGKILL
+    monkeypatch.undo()
+    assert Store().names() == ["again"]
+    with time_limit(20):
+        while Store().names():
+            subprocess.run([sys.executable, "-c", WITHOUT_PLUGINS], check=True)
+    assert_collected(before, stage)

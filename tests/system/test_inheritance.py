@@ -1,0 +1,149 @@
+"""The caller is full of bait; nothing of it arrives in the container."""
+
+import ctypes
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from haconiwa_core.linux.calls import Call
+from system.world import forked, libc
+
+ADD_KEY = 248 if os.uname().machine == "x86_64" else 217
+SESSION_KEYRING = -3
+JOIN = 1
+
+SECRET = "not-for-containers"
+
+STATUS = ("Groups", "SigBlk", "SigIgn", "SigPnd", "ShdPnd", "Umask")
+
+
+def bait(secret):
+    """Fill this process with what must not be handed on; it is about to become the command line."""
+    for number, path in ((20, secret), (21, "/")):
+        os.dup2(os.open(path, os.O_RDONLY), number, inheritable=True)
+    libc("syscall", ctypes.c_long(Call.keyctl), JOIN, b"bait")
+    libc("syscall", ctypes.c_long(ADD_KEY), b"user", b"bait", SECRET.encode(), len(SECRET), SESSION_KEYRING)
+    Path("/proc/self/oom_score_adj").write_text("300")
+    os.setgroups([4242])
+    os.umask(0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    for number in (signal.SIGPIPE, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.chdir("/usr/share")
+
+
+def on_a_terminal(function):
+    """Run a function in a process whose controlling terminal is a new one; return what it wrote there."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os._exit(forked(function))
+    output = b""
+    while True:
+        try:
+            chunk = os.read(master, 1 << 16)
+        except OSError:  # EIO: nobody has the terminal open any more.
+            break
+        if not chunk:
+            break
+        output += chunk
+    os.close(master)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, output
+    return output.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def inside(tmp_path):
+    """Run a busybox applet in a container that a baited caller starts on a terminal."""
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    definition = tmp_path / "definition.py"
+
+    def run(*command, features=""):
+        definition.write_text(
+            "from haconiwa_core.container import Container\n"
+            f'container = Container("clean", {["/bin/busybox", *command]!r}, [{features}], stdin="null")\n'
+        )
+        environment = {
+            **os.environ,
+            "SECRET": SECRET,
+            "LD_PRELOAD": "",
+            "LD_LIBRARY_PATH": SECRET,
+            "PYTHONWARNINGS": "default",
+        }
+
+        def caller():
+            bait(secret)
+            os.execve(sys.executable, [sys.executable, "-m", "haconiwa_core", "run", "--rm", definition], environment)
+
+        return on_a_terminal(caller)
+
+    return run
+
+
+def test_descriptors(inside):
+    # 3 is the listing's own.
+    assert inside("ls", "/proc/self/fd").split() == ["0", "1", "2", "3"]
+
+
+def test_environment(inside):
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert inside("cat", "/proc/self/environ") == f"PATH={path}\0"
+
+
+def test_signals_umask_and_groups(inside):
+    lines = dict(line.split(":\t") for line in inside("grep", "-E", f"^({'|'.join(STATUS)})", "/proc/self/status").splitlines())
+    assert {name: value.strip() for name, value in lines.items()} == {
+        "Umask": "0022",
+        "Groups": "",
+        **dict.fromkeys(("SigBlk", "SigIgn", "SigPnd", "ShdPnd"), "0" * 16),
+    }
+
+
+def test_working_directory(inside):
+    assert inside("readlink", "/proc/self/cwd") == "/\n"
+
+
+def test_controlling_terminal(inside):
+    fields = inside("cat", "/proc/self/stat").rpartition(")")[2].split()
+    assert fields[4] == "0"
+    assert fields[2] == fields[3]
+
+
+def test_keyring(inside):
+    assert "_ses" in inside("cat", "/proc/keys")
+    assert "bait" not in inside("cat", "/proc/keys")
+
+
+def test_oom_score(inside):
+    assert inside("cat", "/proc/self/oom_score_adj") == "0\n"
+
+
+def test_the_bait_is_there(tmp_path):
+    """Without haconiwa between, everything arrives: the tests above can fail."""
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    show = "ls /proc/self/fd; cat /proc/self/status /proc/keys /proc/self/oom_score_adj; pwd; readlink /proc/self/fd/20"
+
+    def caller():
+        bait(secret)
+        os.execv("/bin/sh", ["sh", "-c", show])
+
+    output = on_a_terminal(caller)
+    for sign in ("Groups:\t4242", "Umask:\t0000", "bait", "\n300\n", "/usr/share", str(secret)):
+        assert sign in output
+
+
+def test_limits_are_the_callers_unless_set(root):
+    """What is not asked for is not changed either: a limit stays the caller's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limited = ["prlimit", "--nofile=123:456", sys.executable, "-m", "haconiwa_core", "run", "--rm"]
+    done = subprocess.run([*limited, "--", "/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"], capture_output=True, text=True)
+    assert done.stdout.split() == ["123", "456"]
+    assert (soft, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
+
+

@@ -1,0 +1,56 @@
+"""Every feature alone and every pair: it starts and its probes pass inside, or planning refuses it."""
+
+from itertools import combinations
+
+import pytest
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError
+from system.features import MARK, NAMES, feature, probe
+from system.world import libc, planned, shell
+
+GROUPS = [(name,) for name in NAMES] + list(combinations(NAMES, 2))
+
+REFUSED = {group: "ns-mount" for group in GROUPS if "mount" in group and "ns-mount" not in group}
+"""What is refused, and what the refusal tells to add."""
+
+
+@pytest.fixture
+def marked(root):
+    (root / MARK).touch()
+    # The probes need a /proc whatever the features are; this one is seen by a plain chroot too.
+    libc("mount", b"/proc", str(root / "proc").encode(), None, 0x1000 | 0x4000, None)
+    return root
+
+
+@pytest.mark.parametrize("group", GROUPS, ids="+".join)
+def test_starts_or_is_refused(group, marked, leaves_nothing):
+    features = [feature(name, marked) for name in group]
+    if group in REFUSED:
+        with pytest.raises(DefinitionError, match=f"add {REFUSED[group]}"):
+            planned(Container("probe", ["/bin/true"], features))
+        return
+    for name in group:
+        result = shell(probe(name), features)
+        assert (result.status, result.output) == (0, ""), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_probe_tells_the_difference(name, marked):
+    others = [feature("ns-mount", marked)] if name == "mount" else []
+    assert shell(probe(name), others).status == 1
+
+
+@pytest.mark.parametrize("shown", ["pid", "net", "ipc"])
+def test_fresh_filesystems_of_foreign_namespaces_are_refused(shown, root):
+    from haconiwa_mount import Mount
+
+    option = {"pid": "proc", "net": "sysfs", "ipc": "mqueue"}[shown]
+    target = {"pid": "/proc", "net": "/sys", "ipc": "/dev/mqueue"}[shown]
+    names = ["ns-user", "ns-mount", "chroot"]
+    features = [*(feature(name, root) for name in names), Mount(**{option: True, "dev": option == "mqueue"})]
+    with pytest.raises(DefinitionError, match=f"add ns-{shown}"):
+        planned(Container("probe", ["/bin/true"], features))
+    result = shell(f"test -d {target}", [*features, feature(f"ns-{shown}", root)])
+    assert (result.status, result.output) == (0, "")
+
+
