@@ -115,8 +115,11 @@ def test_controlling_terminal(inside):
 
 
 def test_keyring(inside):
-    assert "_ses" in inside("cat", "/proc/keys")
-    assert "bait" not in inside("cat", "/proc/keys")
+    # Another user sees only what it possesses through its session keyring.
+    user = "__import__('haconiwa_credentials').Credentials(uid=1000)"
+    keys = inside("cat", "/proc/keys", features=user)
+    assert "_ses" in keys
+    assert "bait" not in keys
 
 
 def test_oom_score(inside):
@@ -131,10 +134,10 @@ def test_the_bait_is_there(tmp_path):
 
     def caller():
         bait(secret)
-        os.execv("/bin/sh", ["sh", "-c", show])
+        os.execv("/bin/sh", ["sh", "-c", f"{show}; exec setpriv --reuid 1000 cat /proc/keys"])
 
     output = on_a_terminal(caller)
-    for sign in ("Groups:\t4242", "Umask:\t0000", "bait", "\n300\n", "/usr/share", str(secret)):
+    for sign in ("Groups:\t4242", "Umask:\t0000", "keyring   bait: 1", "\n300\n", "/usr/share", str(secret)):
         assert sign in output
 
 
