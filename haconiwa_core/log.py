@@ -35,8 +35,11 @@ class Log:
 
 
 def escape(text: str) -> str:
-    """Return a text whose control characters cannot act on a terminal; line ends and tabs stay."""
-    return text.translate(_CONTROL)
+    """Return a text that any terminal prints and none obeys; line ends and tabs stay.
+
+    Control characters, and bytes of names that are no UTF-8, become visible.
+    """
+    return text.translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _make_logger(format: Format) -> Any:

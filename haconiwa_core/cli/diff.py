@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from argparse import Namespace as Options
 
+from haconiwa_core.cli.output import print_line
 from haconiwa_core.cli.selection import host_facts
 from haconiwa_core.definition import read
-from haconiwa_core.log import Log, escape
+from haconiwa_core.log import Log
 from haconiwa_core.planning import plan_all
 from haconiwa_core.plugins.loading import Plugins
 
@@ -28,5 +29,5 @@ def main(options: Options, log: Log) -> int:
     for line in difflib.unified_diff(first, second, options.first, options.second, lineterm="", n=0):
         different = True
         if not line.startswith("@@"):
-            print(escape(line))
+            print_line(line)
     return int(different)

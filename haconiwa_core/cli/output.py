@@ -10,8 +10,13 @@ from haconiwa_core.log import escape
 
 
 def print_json(data: Any) -> None:
-    """Print a value as indented JSON."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    """Print a value as indented JSON, in ASCII: any other character might act on a terminal."""
+    print(json.dumps(data, indent=2))
+
+
+def print_line(text: str) -> None:
+    """Print a line for people."""
+    print(escape(text))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

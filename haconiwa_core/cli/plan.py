@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace as Options
 
-from haconiwa_core.cli.output import print_json, print_table
+from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.cli.selection import host_facts, selected
 from haconiwa_core.log import Log
 from haconiwa_core.plan import Plan
@@ -32,12 +32,12 @@ def main(options: Options, log: Log) -> int:
 
 def _print(item: Plan) -> None:
     host = item.host
-    print(f"{item.container.name} on Linux {host.kernel} {host.machine} as user {host.uid}")
+    print_line(f"{item.container.name} on Linux {host.kernel} {host.machine} as user {host.uid}")
     rows = item.rows()
     # Few plans leave something to undo, and the column stands far to the right.
     columns = 4 if any(undo for *_, undo in rows) else 3
     print_table(("STAGE", "PLUGIN", "STEP", "UNDO")[:columns], [row[:columns] for row in rows])
     for read in item.inputs:
-        print(f"input: {read.path} sha256:{read.digest}")
+        print_line(f"input: {read.path} sha256:{read.digest}")
     for note in item.notes:
-        print(f"note: {note}")
+        print_line(f"note: {note}")

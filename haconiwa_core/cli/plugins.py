@@ -6,7 +6,7 @@ import dataclasses
 from argparse import Namespace as Options
 from typing import Any
 
-from haconiwa_core.cli.output import print_json, print_table
+from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.errors import PluginError
 from haconiwa_core.feature import Feature, option_help
 from haconiwa_core.log import Log
@@ -73,10 +73,10 @@ def _show(options: Options) -> None:
         print_json(rows[0] if len(rows) == 1 else rows)
         return
     for row in rows:
-        print(f"{row['name']}: {row['summary'] or row['reason']}")
-        print(f"distribution {row['distribution']} {row['version']}, api {row['api']}, {_state_text(row)}")
+        print_line(f"{row['name']}: {row['summary'] or row['reason']}")
+        print_line(f"distribution {row['distribution']} {row['version']}, api {row['api']}, {_state_text(row)}")
         if row["options"] is not None:
-            print(f"stages {' '.join(row['stages'])}\n")
+            print_line(f"stages {' '.join(row['stages'])}\n")
             cells = [[item["name"], item["type"], item["default"], item["help"]] for item in row["options"]]
             print_table(["OPTION", "TYPE", "DEFAULT", "HELP"], cells)
 
@@ -112,4 +112,4 @@ def _switch(options: Options) -> None:
             raise PluginError(f"no plugin named {name} is installed; see `haconiwa plugins list`")
         disabled.add(name)
     path = write_settings(disabled)
-    print(f"{name} {options.action}d in {path}")
+    print_line(f"{name} {options.action}d in {path}")

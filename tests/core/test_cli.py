@@ -9,6 +9,7 @@ import sys
 import pytest
 from core.support import haconiwa, session
 
+from haconiwa_core.cli.output import print_line, print_table
 from haconiwa_core.testing import host
 
 STATUSES = [
@@ -113,9 +114,14 @@ def test_no_control_character_reaches_the_terminal(tmp_path, format):
     assert "\\x1b" in result.stderr or "\\u001b" in result.stderr
 
 
-def test_no_control_character_of_a_plan_reaches_the_terminal(tmp_path):
-    result = haconiwa("plan", "--", "echo", HOSTILE, folder=tmp_path)
-    assert result.returncode == 0
+@pytest.mark.parametrize("format", ["table", "json"])
+@pytest.mark.parametrize("text", [HOSTILE, "\udcff", "\U0001f980"], ids=ascii)
+def test_a_plan_is_printed_on_any_terminal(tmp_path, format, text):
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    command = ["plan", "--format", format, "--set", f"{text}.x=1", "--", "echo", text]
+    assert haconiwa(*command, folder=tmp_path, env=strict).returncode == 2
+    result = haconiwa("plan", "--format", format, "--", "echo", text, folder=tmp_path, env=strict)
+    assert result.returncode == 0, result.stderr
     assert not set(result.stdout) & set(HOSTILE) - set("[25Jm")
 
 
@@ -238,3 +244,11 @@ def test_version(tmp_path):
     assert result.returncode == 0
     assert result.stdout.startswith("haconiwa-core ")
     assert result.stdout.endswith("plugin interface v1\n")
+
+
+@pytest.mark.parametrize("show", [print_line, lambda text: print_table(["A", "B"], [["x", text]])])
+def test_what_is_shown_to_people_is_escaped(capsys, show):
+    show(f"{HOSTILE}\udcffé")
+    shown = capsys.readouterr().out
+    assert not set(shown) & set(HOSTILE) - set("[25Jm")
+    assert shown.endswith("\\x1b[2J\\x07\\x0d\\x9b5m\\x7f\\x08\\udcffé\n")

@@ -109,7 +109,6 @@ DAMAGED = {
     "deep": b"[" * 200_000,
     "deep table": b'{"version":1,"child":' + b'{"a":' * 100_000,
     "no text": b"\xff\xfe",
-    "huge": b" " * (5 << 20),
 }
 
 
@@ -119,6 +118,16 @@ def test_what_is_no_record_is_refused(store, claim, content):
     with pytest.raises(RecordError):
         store.read("web")
     assert list(store.records()) == []
+
+
+def test_a_record_that_is_too_large_is_not_parsed(store, claim):
+    claim.write(RECORD)
+    whole = (claim.directory / FILE_NAME).read_bytes()
+    put(claim, whole.ljust(4 << 20))
+    assert store.read("web") == RECORD
+    put(claim, whole.ljust((4 << 20) + 1))
+    with pytest.raises(RecordError, match="larger than a record can be"):
+        store.read("web")
 
 
 CHANGES = [

@@ -85,10 +85,12 @@ def test_a_sticky_bit_does_not_protect_the_file_itself(place):
 
 
 def test_a_link_is_judged_by_where_it_leads(place):
-    link = place.parent / "link.toml"
+    link = place.parents[1] / "link.toml"
     link.symlink_to(place)
-    place.chmod(0o666)
-    assert refusals(link)
+    assert refusals(link) == []
+    place.parent.chmod(0o777)
+    (problem,) = refusals(link)
+    assert f"{place.parent} can be written by others" in problem
 
 
 def test_helpers_beside_a_definition_are_judged_too(place):
@@ -100,3 +102,14 @@ def test_helpers_beside_a_definition_are_judged_too(place):
     helper.chmod(0o666)
     (problem,) = refusals(program)
     assert "can be written by others" in problem
+
+
+def test_ordinary_users_may_use_what_they_can_read(place):
+    for target in (place, place.parent, place.parents[1]):
+        target.chmod(0o777)
+    assert refusals(place)
+    os.seteuid(STRANGER)
+    try:
+        assert refusals(place) == []
+    finally:
+        os.seteuid(0)
