@@ -15,7 +15,7 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haconiwa_core.container import Container
@@ -57,6 +57,7 @@ WRITABLE = replace(OTHERS[0], read_only=False)
 
 
 @pytest.mark.parametrize("features", SETS.values(), ids=SETS)
+@settings(deadline=None, max_examples=20)
 @given(data=st.data())
 def test_the_same_plan(features: tuple[Feature, ...], data: st.DataObject) -> None:
     expected = plan_of(*features).to_json()
@@ -84,6 +85,7 @@ def test_the_program_reaches_its_command(features: tuple[Feature, ...]) -> None:
     assert set(kernel.namespaces) == kinds
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from(NAMESPACES)))
 def test_an_ordinary_users_program_reaches_its_command(chosen: set[Feature]) -> None:
     features = {feature.section: feature for feature in (*chosen, MountNamespace(), UserNamespace(), WRITABLE)}

@@ -71,6 +71,18 @@ def test_joining_all_of_a_container(root: Path) -> None:
             assert links[0] == links[1]
 
 
+@pytest.mark.parametrize("feature", NAMESPACES, ids=lambda feature: feature.section)
+def test_a_joined_user_namespace_ends_the_rights_last(feature) -> None:
+    with (
+        started(MAPPED) as mapped,
+        started(type(feature)()) as other,
+        started(UserNamespace(join=mapped.pid), type(feature)(join=other.pid)) as third,
+    ):
+        for kind, owner in (("user", mapped), (feature.kind, other)):
+            links = [Path(f"/proc/{each.pid}/ns/{kind}").readlink() for each in (owner, third)]
+            assert links[0] == links[1]
+
+
 def test_files_of_others_belong_to_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     tmp_path.chmod(0o755)

@@ -73,6 +73,8 @@ class FileCalls(State):
 
     def _openat2(self, directory: int, path: int, how: int, _size: int) -> int:
         flags, _mode, resolve = struct.unpack("QQQ", ctypes.string_at(how, 24))
+        if not resolve & c.RESOLVE_IN_ROOT:
+            return self._opened(self._at(directory, path), flags)
         root = self.descriptor(directory).place or refuse(errno.ENOTDIR)
         symlinks = not resolve & c.RESOLVE_NO_SYMLINKS
         return self._opened(self.files.resolve(string_at(path), root, root, symlinks=symlinks), flags)

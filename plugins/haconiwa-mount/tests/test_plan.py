@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haconiwa_core.facts import Namespace
@@ -20,6 +20,7 @@ def targets(feature: Mount) -> list[str]:
     return [str(step.arguments[1]) for step in steps if step.function is attach_below_root]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts)),

@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 from haconiwa_rlimit import Rlimit
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haconiwa_core.linux.constants import RLIM_INFINITY
@@ -17,6 +17,7 @@ def number(value: int | str) -> int:
     return RLIM_INFINITY if value == "unlimited" else int(value)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(OPTIONS), LIMITS))
 def test_each_limit_is_one_step_or_one_problem(limits) -> None:
     pairs = {name: limit if isinstance(limit, tuple) else (limit, limit) for name, limit in limits.items()}

@@ -1,4 +1,5 @@
 import resource
+import sys
 
 import pytest
 from haconiwa_rlimit import Rlimit
@@ -62,10 +63,10 @@ def test_what_is_not_given_stays() -> None:
     ]
 
 
-def test_the_limit_is_in_force() -> None:
-    outcome = run(Rlimit(nofile=3), command=["cat", "/proc/self/limits"])
-    assert outcome.exit_status != 0
-    assert "open" in outcome.stderr.lower() or "descriptor" in outcome.stderr.lower()
+@pytest.mark.parametrize(("limit", "status"), [(30, 1), (31, 0)])
+def test_the_limit_is_in_force(limit: int, status: int) -> None:
+    command = [sys.executable, "-I", "-c", "import os; os.dup2(0, 30)"]
+    assert run(Rlimit(nofile=limit), command=command).exit_status == status
 
 
 def test_a_limit_that_may_not_be_raised() -> None:
