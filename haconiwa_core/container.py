@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -121,6 +122,8 @@ def _own_problems(container: Container) -> list[Problem]:
                 problem(f"env.{name}", f"must be a string without NUL characters, not {value!r}")
     if not _is_absolute(container.workdir):
         problem("workdir", f"must be an absolute path inside the container, not {container.workdir!r}")
+    elif os.path.normpath(container.workdir).lstrip("/").split("/")[0] == "proc":
+        problem("workdir", "must not lie in /proc, whose links lead to wherever a process has something open")
     for key in ("stdin", "stdout", "stderr"):
         if text := _stream_complaint(key, getattr(container, key)):
             problem(key, text)
