@@ -1,30 +1,3 @@
-import os
-import shutil
-from pathlib import Path
+from system.fixtures import forget_handles, leaves_nothing, private_world, root
 
-import pytest
-from system.world import BUSYBOX, Snapshot, make_root, own_mounts
-
-
-@pytest.fixture(autouse=True)
-def _private_world():
-    """Every test here runs as root on mounts of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: real containers with every kind of namespace")
-    if not shutil.which(BUSYBOX):
-        pytest.skip(f"needs {BUSYBOX} (Debian's busybox-static)")
-    with own_mounts():
-        yield
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_root(tmp_path / "root")
-
-
-@pytest.fixture
-def leaves_nothing():
-    """The test must leave mounts, descriptors, children and state as they were."""
-    before = Snapshot.taken()
-    yield
-    assert Snapshot.taken() == before
+__all__ = ["forget_handles", "leaves_nothing", "private_world", "root"]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -180,9 +179,10 @@ def test_one_of_eight_wins_a_name(leaves_nothing):
 
 def test_twenty_at_once(leaves_nothing):
     options = ["--with", "ns-pid", "--with", "ns-mount", "--with", "ns-net", "--with", "ns-time"]
-    with ThreadPoolExecutor(20) as pool:
-        results = list(pool.map(lambda number: shell(f"echo {number}", *options), range(20)))
-    assert [(done.returncode, done.stdout) for done in results] == [(0, f"{number}\n") for number in range(20)]
+    commands = [[*HACONIWA, "run", "--rm", *options, "--", "/bin/echo", str(number)] for number in range(20)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
+    results = [(process.communicate()[0], process.returncode) for process in processes]
+    assert results == [(f"{number}\n".encode(), 0) for number in range(20)]
 
 
 def test_commands_that_end_at_once(leaves_nothing):
