@@ -18,7 +18,7 @@ def main(options: Options, log: Log) -> int:
     """Run containers in the foreground; return the first exit status that is not 0, else 0."""
     plugins = Plugins()
     containers = selected(options, plugins)
-    if options.name and len(containers) > 1:
+    if options.name is not None and len(containers) > 1:
         raise DefinitionError([Problem("--name can name one container only", hint="say which one to run")])
     plans = plan_all(containers, gather(), plugins)
     return run_all(plans, Store(), name=options.name, remove=options.rm, log=log)

@@ -73,7 +73,7 @@ class _Session:
         self._received: list[int] = []
 
     def start(self, plan: Plan, store: Store, name: str | None) -> None:
-        claim = store.claim(name) if name else store.claim_unique(plan.container.name)
+        claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
         if not self._prefixed:
             self._add(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}))
             return
