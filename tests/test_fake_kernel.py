@@ -22,6 +22,7 @@ TREE = {
     "file": None,
     "link": "directory",
     "loop": "loop",
+    "program": None,
     "outside": "/../../../../../etc/passwd",
 }
 
@@ -140,7 +141,30 @@ CASES = {
         errno.EINVAL,
     ),
     "the wrong file system": ((*linux.verify_filesystem("/directory", c.PROC_SUPER_MAGIC),), OUTPUT_DIFFERS),
-    "pivot_root to what is no mount": ((*linux.pivot_root(FOLDER),), errno.EINVAL),
+    "pivot_root to a directory of the root's mount": ((*linux.pivot_root(FOLDER),), errno.EBUSY),
+    "pivot_root to what is no mount": (
+        (
+            *tree(),
+            *linux.attach_below_root(TREE_SLOT, "/directory"),
+            Operation(Call.openat, (TREE_SLOT, b"directory\0", os.O_PATH, 0), result=Slot("below")),
+            *linux.pivot_root(Slot("below")),
+        ),
+        errno.EINVAL,
+    ),
+    "a program on a mount without exec": (
+        (
+            *linux.open_tree("TREE", False, c.MOUNT_ATTR_NOEXEC, into=TREE_SLOT),
+            *linux.attach_below_root(TREE_SLOT, "/directory"),
+            *linux.execute(("TREE/directory/program",), ("x",), ()),
+        ),
+        errno.EACCES,
+    ),
+    "fsconfig of what is no context": (call("fsconfig", UTS, c.FSCONFIG_CMD_CREATE, 0, 0, 0), errno.EINVAL),
+    "fsmount of what is no context": (call("fsmount", UTS, 1, 0), errno.EINVAL),
+    "pivot_root to the root": (
+        (*linux.open_directory("/", into=Slot("top")), *linux.pivot_root(Slot("top"))),
+        errno.EBUSY,
+    ),
     "pivot_root to a detached tree": ((*tree(), *linux.pivot_root(TREE_SLOT)), errno.EINVAL),
     "umount of what is no mount": ((call("fchdir", FOLDER), call("umount2", b".\0", c.MNT_DETACH)), errno.EINVAL),
     # The rest.
@@ -160,6 +184,7 @@ def folder(tmp_path: Path) -> Path:
     top = tmp_path / "tree"
     (top / "directory" / "below").mkdir(parents=True)
     (top / "file").touch()
+    (top / "program").touch(0o755)
     for name in ("link", "loop", "outside"):
         (top / name).symlink_to(TREE[name])
     return top
@@ -182,12 +207,13 @@ def on_real(operations: Operations, folder: Path) -> tuple[int, int] | None:
     if pid == 0:
         try:
             kernel = linux_kernel()
+            apart = c.CLONE_NEWNS | c.CLONE_NEWUTS | c.CLONE_NEWNET
+            assert failure((*linux.unshare(apart), *linux.make_tree_private()), {}, kernel) is None
+            # Opened now: the mounts of another namespace cannot be used in this one.
             slots = {
                 "root": os.open(folder, os.O_PATH | os.O_DIRECTORY),
                 "uts": os.open("/proc/self/ns/uts", os.O_RDONLY),
             }
-            apart = c.CLONE_NEWNS | c.CLONE_NEWUTS | c.CLONE_NEWNET
-            assert failure((*linux.unshare(apart), *linux.make_tree_private()), {}, kernel) is None
             os.write(writer, repr(failure(operations, slots, kernel)).encode())
         finally:
             os._exit(0)

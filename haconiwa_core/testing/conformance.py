@@ -241,6 +241,8 @@ def _python(program: str, argument: str) -> subprocess.CompletedProcess[str]:
 
 def _traces(folder: Path) -> tuple[object, ...]:
     """Return what a container could leave behind: mounts, files of the folder, descriptors."""
-    mounts = re.sub(r"^\d+ \d+ ", "", Path("/proc/self/mountinfo").read_text(), flags=re.MULTILINE)
+    mounts = re.sub(r"^\d+ \d+ ", "", Path("/proc/self/mountinfo").read_text(), flags=re.MULTILINE).splitlines()
+    # Other tests may run at the same time, each with mounts in a directory of its own.
+    concerning = [line for line in mounts if str(folder) in line or "/pytest-" not in line]
     files = sorted(path.relative_to(folder) for path in folder.rglob("*"))
-    return mounts, [path for path in files if path.parts[0] != "state"], sorted(os.listdir("/proc/self/fd"))
+    return concerning, [path for path in files if path.parts[0] != "state"], sorted(os.listdir("/proc/self/fd"))

@@ -119,7 +119,7 @@ class FileCalls(State):
 
     def _fsmount(self, context: int, _flags: int, attributes: int) -> int:
         kind, _, made = self.descriptor(context).kind.partition(" ")
-        if not made:
+        if kind not in _FILESYSTEMS or not made:
             refuse(errno.EINVAL)
         mount = Mount(Node({}), kind, attributes)
         return self.open("tree", Place(mount, mount.root))
@@ -128,8 +128,6 @@ class FileCalls(State):
         if flags & c.OPEN_TREE_CLONE:
             self.need_rights("mnt")
         place = self._at(directory, path, flags)
-        if not place.mount.attached:
-            refuse(errno.EINVAL)
         mount = self.files.clone(place, recursive=bool(flags & c.AT_RECURSIVE))
         return self.open("tree", Place(mount, mount.root, None, place.name))
 
@@ -143,19 +141,18 @@ class FileCalls(State):
         self.need_rights("mnt")
         tree = self._mount_at(self.descriptor(source).place or refuse(errno.EINVAL))
         target = self._at(directory, path, c.AT_EMPTY_PATH if flags & c.MOVE_MOUNT_T_EMPTY_PATH else 0)
-        if not target.mount.attached or tree is self.files.root.mount:
-            refuse(errno.EINVAL)
         self.files.attach(tree, target)
         # The tree's descriptor is now a place in the mount tree.
         self.descriptor(source).place = Place(tree, tree.root, target.parent, target.name)
 
     def _pivot_root(self, new: int, _old: int) -> None:
         self.need_rights("mnt")
-        mount = self._mount_at(self._at(c.AT_FDCWD, new))
-        if not mount.attached:
+        place = self._at(c.AT_FDCWD, new)
+        if not place.mount.attached:
             refuse(errno.EINVAL)
-        if mount is self.root.mount:
+        if place.mount is self.root.mount:
             refuse(errno.EBUSY)
+        mount = self._mount_at(place)
         self.root = self.cwd = Place(mount, mount.root)
 
     def _umount2(self, path: int, _flags: int) -> None:
