@@ -120,14 +120,20 @@ def _own_problems(container: Container) -> list[Problem]:
                 problem("env", f"{name!r} cannot name a variable")
             elif not isinstance(value, str) or "\0" in value:
                 problem(f"env.{name}", f"must be a string without NUL characters, not {value!r}")
-    if not _is_absolute(container.workdir):
-        problem("workdir", f"must be an absolute path inside the container, not {container.workdir!r}")
-    elif os.path.normpath(container.workdir).lstrip("/").split("/")[0] == "proc":
-        problem("workdir", "must not lie in /proc, whose links lead to wherever a process has something open")
+    if text := _workdir_complaint(container.workdir):
+        problem("workdir", text)
     for key in ("stdin", "stdout", "stderr"):
         if text := _stream_complaint(key, getattr(container, key)):
             problem(key, text)
     return found
+
+
+def _workdir_complaint(value: object) -> str:
+    if not isinstance(value, str) or not _is_absolute(value):
+        return f"must be an absolute path inside the container, not {value!r}"
+    if os.path.normpath(value).lstrip("/").split("/")[0] == "proc":
+        return "must not lie in /proc, whose links lead to wherever a process has something open"
+    return ""
 
 
 def _stream_complaint(key: str, value: object) -> str:

@@ -49,6 +49,8 @@ REFUSED = [
     ("workdir", "tmp", "must be an absolute path"),
     ("workdir", "/a\0", "must be an absolute path"),
     ("workdir", None, "must be an absolute path"),
+    ("workdir", "/proc/self/fd/3", "must not lie in /proc"),
+    ("workdir", "//tmp/..//proc", "must not lie in /proc"),
     ("stdin", "log", "a log can take output only"),
     ("stdout", "file:relative", "needs an absolute path"),
     ("stdout", "host:", 'must be "inherit"'),
