@@ -38,9 +38,10 @@ def haconiwa_steps(feature: Credentials, planning: Planning) -> Iterator[Step]:
     yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode(feature.umask))
     if groups:
         yield Step(Stage.CREDENTIALS, linux.set_groups, groups)
-    if gid:
+    present_uid, present_gid = _present(planning)
+    if gid != present_gid:
         yield Step(Stage.CREDENTIALS, linux.set_gid, gid)
-    if uid:
+    if uid != present_uid:
         yield Step(Stage.CREDENTIALS, linux.set_uid, uid)
 
 
@@ -79,6 +80,14 @@ class _Lookup:
             where = "the root" if self._feature.lookup == "root" else "the host"
             self.problems.append(Problem(f"{where} has no {what} {name!r}", key=key, hint=suggestion(name, known)))
         return known.get(name, default)
+
+
+def _present(planning: Planning) -> tuple[int, int]:
+    """Return user and group before the stage; 0 for a caller who may change neither and keeps both."""
+    host = planning.host
+    if planning.user_namespace or not (host.has_capability(CAP_SETUID) and host.has_capability(CAP_SETGID)):
+        return 0, 0
+    return host.uid, host.gid
 
 
 def _not_permitted(planning: Planning, uid: int, gid: int, groups: Sequence[int]) -> Iterator[Problem]:
