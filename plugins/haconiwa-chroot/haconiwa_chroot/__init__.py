@@ -15,9 +15,11 @@ class Chroot(Feature):
     """A directory of the host is the container's root.
 
     With a new mount namespace the root is a mount of its own, read-only unless `read_only` is
-    false, and pivot_root detaches everything else. Without one, or in a mount namespace that is
-    joined, chroot changes the root of the process only: such a root cannot be read-only, and a
-    process with CAP_SYS_CHROOT can leave it.
+    false, without set-user-ID programs and device files, and pivot_root detaches everything else.
+    Without one, or in a mount namespace that is joined, chroot changes the root of the process
+    only: such a root cannot be restricted, and a process with CAP_SYS_CHROOT can leave it.
+
+    What is None is done where it is possible; True demands it, False leaves it out.
 
     Example: `Chroot("/srv/web")`.
     """
@@ -33,4 +35,10 @@ class Chroot(Feature):
         None,
         "true demands that nothing in the root can be written; read-only where it is possible without it",
         kw_only=True,
+    )
+    nosuid: bool | None = option(
+        None, "set-user-ID and file capabilities have no effect, in mounts below the root too", kw_only=True
+    )
+    nodev: bool | None = option(
+        None, "device files of the root cannot be opened; mounts below it keep theirs", kw_only=True
     )

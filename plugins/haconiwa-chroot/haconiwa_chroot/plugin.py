@@ -9,12 +9,20 @@ from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact, NewRoot
 from haconiwa_core.feature import Feature
-from haconiwa_core.linux.constants import MOUNT_ATTR_RDONLY, MountAttribute
+from haconiwa_core.linux.constants import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountAttribute
 from haconiwa_core.linux.mounts import ROOT
 from haconiwa_core.planning import Planning
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
+
+_DEMANDS = {
+    "pivot": "pivot_root",
+    "read_only": "a read-only root",
+    "nosuid": "a root without set-user-ID programs",
+    "nodev": "a root without device files",
+}
+"""Options that only a mount of the root's own can fulfil."""
 
 
 @hookimpl
@@ -40,15 +48,16 @@ def haconiwa_steps(feature: Chroot, planning: Planning) -> Iterator[Step]:
 
 
 def _mounted(feature: Chroot, planning: Planning, path: str) -> Iterator[Step]:
-    read_only = feature.read_only is not False
-    attributes = MOUNT_ATTR_RDONLY if read_only else MountAttribute(0)
-    yield Step(planning.trees_from, linux.open_tree, path, True, attributes, into=ROOT)
-    if read_only:
+    read_only = MountAttribute(0) if feature.read_only is False else MOUNT_ATTR_RDONLY
+    nosuid = MountAttribute(0) if feature.nosuid is False else MOUNT_ATTR_NOSUID
+    nodev = MountAttribute(0) if feature.nodev is False else MOUNT_ATTR_NODEV
+    yield Step(planning.trees_from, linux.open_tree, path, True, read_only | nosuid, into=ROOT)
+    if nodev or read_only:
         # Mount points may have to be made in it; it is closed again before anything can run.
-        yield Step(planning.trees_from, linux.set_tree_attributes, ROOT, 0, MOUNT_ATTR_RDONLY)
+        yield Step(planning.trees_from, linux.set_tree_attributes, ROOT, nodev, read_only)
     yield Step(Stage.MOUNTS, linux.attach_over_root, ROOT)
     if read_only:
-        yield Step(Stage.ROOT, linux.set_tree_attributes, ROOT, MOUNT_ATTR_RDONLY)
+        yield Step(Stage.ROOT, linux.set_tree_attributes, ROOT, read_only)
     yield Step(Stage.ROOT, linux.change_root if feature.pivot is False else linux.pivot_root, ROOT)
 
 
@@ -57,7 +66,7 @@ def _plain(feature: Chroot, planning: Planning, path: str) -> Iterator[Step]:
         Problem(
             f"{why} needs a mount namespace of the container's own", key=key, hint=planning.providers("Namespace mnt")
         )
-        for key, why in (("pivot", "pivot_root"), ("read_only", "a read-only root"))
+        for key, why in _DEMANDS.items()
         if getattr(feature, key)
     ]
     if problems:

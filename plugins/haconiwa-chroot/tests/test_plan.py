@@ -2,7 +2,13 @@ import pytest
 from haconiwa_chroot import Chroot
 
 from haconiwa_core.facts import Namespace
-from haconiwa_core.linux.constants import CLONE_NEWNS, CLONE_NEWUSER, MOUNT_ATTR_RDONLY
+from haconiwa_core.linux.constants import (
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+)
 from haconiwa_core.stages import Stage
 from haconiwa_core.testing import (
     Executed,
@@ -34,10 +40,16 @@ def test_how_the_root_is_changed(feature: Chroot, facts: tuple[Namespace, ...], 
     assert functions(plan_of(feature, facts=facts), "chroot")[-1] == last
 
 
-@pytest.mark.parametrize(("read_only", "expected"), [(None, MOUNT_ATTR_RDONLY), (True, MOUNT_ATTR_RDONLY), (False, 0)])
-def test_the_command_finds_the_root(read_only: bool | None, expected: int) -> None:
+ATTRIBUTES = {"read_only": MOUNT_ATTR_RDONLY, "nosuid": MOUNT_ATTR_NOSUID, "nodev": MOUNT_ATTR_NODEV}
+
+
+@pytest.mark.parametrize("without", [None, *ATTRIBUTES])
+@pytest.mark.parametrize("value", [None, True])
+def test_the_command_finds_the_root(without: str | None, value: bool | None) -> None:
     kernel = FakeKernel()
-    outcome = run_program(plan_of(Chroot("/srv/web", read_only=read_only), facts=NEW, workdir="/tmp"), kernel)
+    options = {name: value if name != without else False for name in ATTRIBUTES}
+    expected = sum(flag for name, flag in ATTRIBUTES.items() if name != without)
+    outcome = run_program(plan_of(Chroot("/srv/web", **options), facts=NEW, workdir="/tmp"), kernel)
     assert isinstance(outcome, Executed)
     assert kernel.root.node is kernel.files.resolve("/srv/web", kernel.files.root, kernel.files.root).node
     assert kernel.root.mount.attributes == expected
@@ -50,6 +62,13 @@ def test_the_command_finds_the_root(read_only: bool | None, expected: int) -> No
     [
         ({"pivot": True}, ["pivot_root needs a mount namespace of the container's own"]),
         ({"read_only": True}, ["a read-only root needs a mount namespace of the container's own"]),
+        (
+            {"nosuid": True, "nodev": True},
+            [
+                "a root without set-user-ID programs needs a mount namespace of the container's own",
+                "a root without device files needs a mount namespace of the container's own",
+            ],
+        ),
     ],
 )
 def test_what_needs_a_mount_namespace(options: dict[str, bool], texts: list[str], facts: tuple[Namespace, ...]) -> None:

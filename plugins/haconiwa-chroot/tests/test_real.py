@@ -1,5 +1,8 @@
 import errno
 import os
+import shutil
+import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,26 @@ def test_read_only(root: Path, read_only: bool | None, status: int, pivot: bool 
     assert outcome.exit_status == status, outcome.stderr
     assert (root / "new").exists() is not bool(status)
     assert "Read-only file system" in outcome.stderr or status == 0
+
+
+@pytest.mark.parametrize(("nosuid", "user"), [(None, "65534"), (True, "65534"), (False, "0")])
+def test_set_user_id_programs(nosuid: bool | None, user: str) -> None:
+    # Not below pytest's own directories, which another user cannot walk.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = shutil.copy("/usr/bin/id", folder)
+        os.chmod(program, 0o4755)
+        command = ["setpriv", "--reuid", "65534", "--clear-groups", program, "-u"]
+        outcome = run(Chroot("/", nosuid=nosuid), command=command, facts=NEW)
+    assert outcome.stdout.strip() == user, outcome.stderr
+
+
+@pytest.mark.parametrize(("nodev", "opened"), [(None, False), (True, False), (False, True)])
+def test_device_files(root: Path, nodev: bool | None, opened: bool) -> None:
+    os.mknod(root / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    outcome = run(Chroot(str(root), nodev=nodev), command=["sh", "-c", ": < /null"], facts=NEW)
+    assert (outcome.exit_status == 0) is opened, outcome.stderr
+    assert opened or "Permission denied" in outcome.stderr
 
 
 @pytest.mark.parametrize(("read_only", "writable"), [(None, False), (False, True)])
