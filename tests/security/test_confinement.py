@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from haconiwa_chroot import Chroot
-from haconiwa_core.container import Container
 from haconiwa_credentials import Credentials
 from haconiwa_mount import Bind, Mount
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from system.world import ran, started
+
+from haconiwa_core.container import Container
 
 ESCAPES = r"""
 #define _GNU_SOURCE
@@ -110,7 +111,9 @@ def test_an_entering_process_cannot_be_looked_into(root, tmp_path, monkeypatch):
         ],
     )
     sink = os.memfd_create("seen")
-    watcher = started(container, {"stdin": os.open("/dev/null", os.O_RDONLY), "stdout": sink, "stderr": 2}, name="watched")
+    watcher = started(
+        container, {"stdin": os.open("/dev/null", os.O_RDONLY), "stdout": sink, "stderr": 2}, name="watched"
+    )
     monkeypatch.setenv("SECRET", "secret-of-the-caller")
     joins = [kind(join="watched") for kind in (UserNamespace, PidNamespace, MountNamespace)]
     for _ in range(20):
@@ -136,6 +139,7 @@ def test_a_set_user_id_file_of_a_bind_has_no_effect(tmp_path):
     source.mkdir(mode=0o755)
     shutil.copy("/usr/bin/id", source / "id")
     (source / "id").chmod(0o4755)
+
     def effective(nosuid):
         mount = Mount(bind=(Bind(str(source), "/mnt", nosuid=nosuid),))
         features = [MountNamespace(), mount, Credentials(uid=1000)]
@@ -157,5 +161,3 @@ def test_device_files_of_a_bind_cannot_be_opened(root, tmp_path):
 
     assert opened(nodev=True) != 0
     assert opened(nodev=False) == 0
-
-

@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from haconiwa_core.container import Container
-from haconiwa_core.errors import DefinitionError
 from haconiwa_credentials import Credentials
 from system.world import haconiwa, planned, ran
+
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError
 
 PYTHON = "from haconiwa_core.container import Container\nc = Container('c', ['/bin/true'])\n"
 TOML = 'name = "c"\ncommand = ["/bin/true"]\n'
@@ -44,12 +45,14 @@ def test_the_working_directory_decides_nothing(tmp_path):
     for name in ("haconiwa_core", "structlog", "haconiwa_rlimit"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')")
     program = os.path.join(os.path.dirname(sys.executable), "haconiwa")
-    done = subprocess.run([program, "plugins", "list", "--load"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "plugins", "list", "--load"], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "rlimit" in done.stdout
 
 
-USERS = ["", ":", "0x0", "1000:", " 0", "root\n", "1e3", "0", "+1", "１０００", "root:x", "../root", "\x00"]
+USERS = ["", ":", "0x0", "1000:", " 0", "root\n", "1e3", "0", "+1", "\uff11\uff10", "root:x", "../root", "\x00"]
 
 
 @pytest.mark.parametrize("option", ["uid", "gid", "groups"])
@@ -96,7 +99,9 @@ def test_output_is_no_message(tmp_path):
 DEEP = "[" * 100_000
 
 
-@pytest.mark.parametrize("text", [f"x = {DEEP}", "x = 1\n" * 2, "\x00", "x" * (10 << 20)], ids=["deep", "twice", "nul", "long"])
+@pytest.mark.parametrize(
+    "text", [f"x = {DEEP}", "x = 1\n" * 2, "\x00", "x" * (10 << 20)], ids=["deep", "twice", "nul", "long"]
+)
 def test_toml_that_is_none(tmp_path, text):
     file = tmp_path / "c.toml"
     file.write_text(text)

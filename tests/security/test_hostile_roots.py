@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 from haconiwa_chroot import Chroot
-from haconiwa_core.container import Container
-from haconiwa_core.errors import DefinitionError, SetupError
-from haconiwa_core.linux import constants as c
 from haconiwa_credentials import Credentials
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from system.world import fork, libc, planned, ran, time_limit
+
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError, SetupError
+from haconiwa_core.linux import constants as c
 
 
 @pytest.fixture
@@ -36,6 +37,14 @@ def replace(path, target):
 
 def links_to(victim):
     return [str(victim), f"../../../../../../../../../..{victim}"]
+
+
+def outcome_of(run):
+    """Return a container's exit status, or the stage in which its start failed."""
+    try:
+        return run().status
+    except SetupError as error:
+        return error.stage
 
 
 def start(root, mount, *, read_only=True):
@@ -62,15 +71,10 @@ def start(root, mount, *, read_only=True):
 )
 def test_directories_that_lead_outside(root, victim, name, options, kind, leaves_nothing):
     replace(root / name, links_to(victim)[kind])
-    try:
-        result = start(root, Mount(**options), read_only=False)
-    except SetupError as error:
-        # Refused by the kernel's name for it: a link, or nothing where the link points below the root.
-        assert error.stage == "MOUNTS"
-        return
-    assert result.status == 0
-    # What was made was made below the root.
-    assert "proc" not in options and "sysfs" not in options and "dev" not in options
+    # A kernel file system wants a real directory; the target of others is made where the link points in the root.
+    wants_directory = options.keys() & {"proc", "sysfs", "dev", "shm"}
+    outcome = outcome_of(lambda: start(root, Mount(**options), read_only=False))
+    assert outcome in ({"MOUNTS"} if wants_directory else {"MOUNTS", 0})
 
 
 @pytest.mark.parametrize("name", ["hostname", "hosts", "resolv.conf"])
@@ -127,7 +131,7 @@ def test_modules_libraries_and_programs_of_the_root(root, tmp_path, leaves_nothi
 @pytest.mark.parametrize(
     "hostile",
     [
-        lambda path: os.mkfifo(path),
+        os.mkfifo,
         lambda path: path.symlink_to("/dev/zero"),
         lambda path: path.symlink_to("/proc/self/fd/0"),
         lambda path: path.symlink_to("../../../../../../../../etc/shadow"),
@@ -168,22 +172,17 @@ def test_working_directories_through_descriptors(root, victim, leaves_nothing):
     opened = [os.open(victim, os.O_RDONLY | os.O_DIRECTORY) for _ in range(20)]
     for number in opened:
         os.set_inheritable(number, True)
-    (root / "here").touch()
-    refused = 0
+    # The command succeeds if it finds what lies in the caller's descriptors.
+    command = ["/bin/busybox", "cat", "precious"]
     try:
         for number in range(32):
             (root / "door").symlink_to(f"/proc/self/fd/{number}")
-            command = ["/bin/busybox", "sh", "-c", "cat precious ../precious; ls /here"]
-            try:
-                assert "untouched" not in ran(Container("x", command, features, workdir="/door")).output
-            except SetupError as error:
-                assert error.stage == "CREDENTIALS"
-                refused += 1
+            container = Container("x", command, features, workdir="/door")
+            assert outcome_of(lambda container=container: ran(container)) in {"CREDENTIALS", 1}
             (root / "door").unlink()
     finally:
         for number in opened:
             os.close(number)
-    assert refused
 
 
 STARTS = 100
@@ -212,13 +211,8 @@ def test_a_target_that_is_swapped_while_it_is_mounted(root, victim):
     outcomes = set()
     try:
         for _ in range(STARTS):
-            try:
-                outcomes.add(ran(plan).status)
-            except SetupError as error:
-                outcomes.add(error.stage)
+            outcomes.add(outcome_of(lambda: ran(plan)))
     finally:
         stop.touch()
         assert os.waitpid(swapper, 0)[1] == 0
     assert outcomes <= {0, "MOUNTS"}
-
-

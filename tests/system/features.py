@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 
 from haconiwa_chroot import Chroot
-from haconiwa_core.feature import Feature
-from haconiwa_core.plugins.discovery import installed
 from haconiwa_credentials import Credentials
 from haconiwa_mount import Mount, Tmpfs
 from haconiwa_ns_cgroup import CgroupNamespace
@@ -19,6 +17,9 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
+
+from haconiwa_core.feature import Feature
+from haconiwa_core.plugins.discovery import installed
 
 MARK = "mark-of-the-root"
 """A file that only the container's root has."""

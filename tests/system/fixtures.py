@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from haconiwa_core.linux import remove_handle
 from system.world import BUSYBOX, HANDLES, Snapshot, make_root, own_mounts
+
+from haconiwa_core.linux import remove_handle
 
 
 @pytest.fixture(autouse=True)

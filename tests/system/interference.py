@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from haconiwa_core.launch.interpreter import Kernel, linux_kernel
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.plan import Plan, PlannedStep
+from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.program import NO_SLOT, Instruction
 from haconiwa_core.stages import Stage
 

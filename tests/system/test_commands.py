@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from haconiwa_core.runtime.record import Store
 from system.world import haconiwa, time_limit
+
+from haconiwa_core.runtime.record import Store
 
 HACONIWA = [sys.executable, "-m", "haconiwa_core"]
 
@@ -88,7 +89,11 @@ def test_closed_standard_streams(closed, tmp_path):
 
     script = f"ls -l /proc/self/fd > {out}"
     done = subprocess.run(
-        [*HACONIWA, "run", "--rm", "--", "/bin/sh", "-c", script], preexec_fn=close, capture_output=True, timeout=30
+        [*HACONIWA, "run", "--rm", "--", "/bin/sh", "-c", script],
+        preexec_fn=close,
+        check=False,
+        capture_output=True,
+        timeout=30,
     )
     assert done.returncode == 0, done.stderr
     for line in out.read_text().splitlines():
@@ -109,7 +114,9 @@ def test_output_of_several_is_prefixed(tmp_path):
     ]
     done = haconiwa("run", "--rm", definition(tmp_path, *lines))
     assert done.returncode == 3
-    assert sorted(done.stdout.splitlines()) == [f"{n} | {w}" for n in ("first", "second", "third") for w in ("one", "three")]
+    assert sorted(done.stdout.splitlines()) == [
+        f"{n} | {w}" for n in ("first", "second", "third") for w in ("one", "three")
+    ]
     assert sorted(done.stderr.splitlines()) == [f"{n} | two" for n in ("first", "second", "third")]
 
 
@@ -189,5 +196,3 @@ def test_commands_that_end_at_once(leaves_nothing):
     """The child may be gone before the parent looks."""
     for _ in range(20):
         assert haconiwa("run", "--rm", "--with", "ns-pid", "--", "/bin/true").returncode == 0
-
-

@@ -4,16 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
+
+import pytest
+from system.interference import KillAt, Recorder
+from system.world import Snapshot, everything, fork, forked, planned, reap_everything, started, time_limit
 
 import haconiwa_core.runtime.start
-import pytest
 from haconiwa_core.container import Container
 from haconiwa_core.launch import direct
 from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.runtime.cleanup import collect
 from haconiwa_core.runtime.record import Claim, Store
-from system.interference import KillAt, Recorder
-from system.world import Snapshot, everything, fork, forked, planned, reap_everything, started, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -77,26 +79,21 @@ def test_killed_at_each_act_of_the_host(plan, owner, name, when, monkeypatch, fo
     ended = False
     while not ended:
         number += 1
-        count = 0
+        acts = count(1)
 
-        def killing(*arguments, number=number):
-            nonlocal count
-            count += 1
-            if count == number and when == "before":
+        def killing(*arguments, number=number, acts=acts):
+            act = next(acts)
+            if act == number and when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             result = original(*arguments)
-            if count == number:
+            if act == number:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
-        def start(number=number):
-            started(plan, name="again")
-            os._exit(1 if count < number else 2)
-
         monkeypatch.setattr(owner, name, killing)
-        status = forked(start)
+        status = forked(lambda: started(plan, name="again"))
         monkeypatch.undo()
-        ended = status == 1
+        ended = status == 0
         assert ended or status == -signal.SIGKILL
         if _is_running():
             # It had started, so its handles are meant to stay.

@@ -1,7 +1,8 @@
 import pytest
+from system.world import HANDLES, everything, ran
+
 from haconiwa_core.container import Container
 from haconiwa_core.linux import remove_handle
-from system.world import HANDLES, everything, ran
 
 
 @pytest.mark.parametrize("shifted", [False, True], ids=["root", "shifted"])

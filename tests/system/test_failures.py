@@ -4,16 +4,17 @@ import errno
 import time
 from dataclasses import dataclass, field
 
-import haconiwa_core.runtime.start
 import pytest
+from system.interference import FailAt, timeline
+from system.world import HANDLES, Snapshot, everything, planned, started
+
+import haconiwa_core.runtime.start
 from haconiwa_core.container import Container
 from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.interpreter import Kernel, linux_kernel
 from haconiwa_core.launch.local import run_host_step
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.runtime.record import Store
-from system.interference import FailAt, timeline
-from system.world import HANDLES, Snapshot, everything, planned, started
 
 
 @pytest.fixture(params=[False, True], ids=["root", "shifted"])

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from haconiwa_credentials import Credentials
+from system.world import forked, libc, shell
+
 from haconiwa_core.linux.calls import Call
-from system.world import forked, libc
 
 ADD_KEY = 248 if os.uname().machine == "x86_64" else 217
 SESSION_KEYRING = -3
@@ -96,7 +98,9 @@ def test_environment(inside):
 
 
 def test_signals_umask_and_groups(inside):
-    lines = dict(line.split(":\t") for line in inside("grep", "-E", f"^({'|'.join(STATUS)})", "/proc/self/status").splitlines())
+    lines = dict(
+        line.split(":\t") for line in inside("grep", "-E", f"^({'|'.join(STATUS)})", "/proc/self/status").splitlines()
+    )
     assert {name: value.strip() for name, value in lines.items()} == {
         "Umask": "0022",
         "Groups": "",
@@ -141,12 +145,23 @@ def test_the_bait_is_there(tmp_path):
         assert sign in output
 
 
+def test_group(root):
+    """A group that is asked for is set, though it be 0."""
+
+    def run():
+        os.setresgid(4242, 4242, 4242)
+        result = shell("id -g", [Credentials(uid=0, gid=0)])
+        assert result.output == "0"
+
+    assert forked(run) == 0
+
+
 def test_limits_are_the_callers_unless_set(root):
     """What is not asked for is not changed either: a limit stays the caller's."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limited = ["prlimit", "--nofile=123:456", sys.executable, "-m", "haconiwa_core", "run", "--rm"]
-    done = subprocess.run([*limited, "--", "/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*limited, "--", "/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"], check=False, capture_output=True, text=True
+    )
     assert done.stdout.split() == ["123", "456"]
     assert (soft, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
-
-

@@ -3,10 +3,11 @@
 from itertools import combinations
 
 import pytest
-from haconiwa_core.container import Container
-from haconiwa_core.errors import DefinitionError
 from system.features import MARK, NAMES, feature, probe
 from system.world import libc, planned, shell
+
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError
 
 GROUPS = [(name,) for name in NAMES] + list(combinations(NAMES, 2))
 
@@ -52,5 +53,3 @@ def test_fresh_filesystems_of_foreign_namespaces_are_refused(shown, root):
         planned(Container("probe", ["/bin/true"], features))
     result = shell(f"test -d {target}", [*features, feature(f"ns-{shown}", root)])
     assert (result.status, result.output) == (0, "")
-
-

@@ -4,9 +4,6 @@ import os
 
 import pytest
 from haconiwa_chroot import Chroot
-from haconiwa_core.container import Container
-from haconiwa_core.linux import remove_handle
-from haconiwa_core.stages import Stage
 from haconiwa_credentials import Credentials
 from haconiwa_mount import Bind, Mount
 from haconiwa_ns_cgroup import CgroupNamespace
@@ -19,6 +16,10 @@ from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
 from system.features import host_namespace
 from system.world import HANDLES, SHIFTED, everything, planned, ran, shell
+
+from haconiwa_core.container import Container
+from haconiwa_core.linux import remove_handle
+from haconiwa_core.stages import Stage
 
 WITHOUT_FEATURES = {Stage.BOUNDING, Stage.FILTER, Stage.CAPABILITIES, Stage.CONFINE}
 """Stages that no feature uses yet."""
@@ -119,7 +120,10 @@ def test_root(whole, root):
 def test_keep(root):
     kept = UtsNamespace(hostname="kept", keep=HANDLES[0])
     made = shell("readlink /proc/self/ns/uts", [kept]).output
-    assert shell("readlink /proc/self/ns/uts; hostname", [UtsNamespace(join=HANDLES[0])]).output.split() == [made, "kept"]
+    assert shell("readlink /proc/self/ns/uts; hostname", [UtsNamespace(join=HANDLES[0])]).output.split() == [
+        made,
+        "kept",
+    ]
     remove_handle(HANDLES[0])
 
 
@@ -154,7 +158,10 @@ def test_exec():
 
 def test_stages_without_features(root):
     for keep in (False, True):
-        used = {item.step.stage for item in planned(Container("all", ["x"], everything(root, shifted=True, keep=keep))).steps}
+        used = {
+            item.step.stage
+            for item in planned(Container("all", ["x"], everything(root, shifted=True, keep=keep))).steps
+        }
         assert not used & WITHOUT_FEATURES
     assert used == set(Stage) - WITHOUT_FEATURES
 

@@ -7,12 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from system.interference import executed
+from system.world import everything, planned
+
 from haconiwa_core.container import Container
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.operation import Buffer, Data, Slot
 from haconiwa_core.stages import Stage
-from system.interference import executed
-from system.world import everything, planned
 
 NOT_TRACED = {Call.exit_group}
 """Ends a process that has nothing left to do; no plan has it."""
@@ -45,7 +46,13 @@ def traced(tmp_path, definition, *options):
     run = [sys.executable, "-m", "haconiwa_core", "run", *options, file]
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
     done = subprocess.run(
-        [*command, "-o", out, *run], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        [*command, "-o", out, *run],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     return parsed(out.read_text().splitlines())
@@ -142,10 +149,18 @@ def operations_of(plan):
 def test_the_host_makes_the_calls_of_the_plan(root, tmp_path):
     plan = planned(Container("traced", ["/bin/true"], everything(root), stdin="null"))
     supervisor = next(iter(traced(tmp_path, DEFINITION.format(root=str(root), shifted=False)).values()))
-    matter = {"open_tree", "mount_setattr", "move_mount", "fsopen", "fsmount", "setns", "unshare", "pivot_root", *OTHERS}
-    expected = [
-        operation.call.name for item in plan.host_steps(Stage.PREPARE) for operation in item.operations()
-    ]
+    matter = {
+        "open_tree",
+        "mount_setattr",
+        "move_mount",
+        "fsopen",
+        "fsmount",
+        "setns",
+        "unshare",
+        "pivot_root",
+        *OTHERS,
+    }
+    expected = [operation.call.name for item in plan.host_steps(Stage.PREPARE) for operation in item.operations()]
     made = [name for name, _, _ in supervisor if name in matter]
     # The clone is the fork of the launcher.
     assert made == [*(name for name in expected if name in matter), "clone"]

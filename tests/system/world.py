@@ -14,17 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haconiwa_chroot import Chroot
-from haconiwa_core.container import Container
-from haconiwa_core.feature import Feature
-from haconiwa_core.host import gather
-from haconiwa_core.launch.interpreter import Kernel
-from haconiwa_core.linux import constants as c
-from haconiwa_core.linux.host import children
-from haconiwa_core.plan import Plan
-from haconiwa_core.planning import plan
-from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Store
-from haconiwa_core.runtime.start import Running, start
 from haconiwa_credentials import Credentials
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
 from haconiwa_ns_cgroup import CgroupNamespace
@@ -36,6 +25,18 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
+
+from haconiwa_core.container import Container
+from haconiwa_core.feature import Feature
+from haconiwa_core.host import gather
+from haconiwa_core.launch.interpreter import Kernel
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.host import children
+from haconiwa_core.planning.plan import Plan
+from haconiwa_core.planning.planner import plan
+from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.start import Running, start
 
 BUSYBOX = "/bin/busybox"
 SHIFTED = 100_000
@@ -138,7 +139,11 @@ def planned(container: Container) -> Plan:
 
 
 def started(
-    container: Container | Plan, streams: Mapping[str, int] | None = None, *, name: str = "", kernel: Kernel | None = None
+    container: Container | Plan,
+    streams: Mapping[str, int] | None = None,
+    *,
+    name: str = "",
+    kernel: Kernel | None = None,
 ) -> Running:
     """Start a container; streams that are not given are those of the test."""
     what = container if isinstance(container, Plan) else planned(container)
@@ -226,7 +231,7 @@ def fork(function: Callable[[], object]) -> int:
         return pid
     try:
         function()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a child must not go on as a second test run
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         os._exit(1)

@@ -1,0 +1,156 @@
+"""The same command line, called by a user without any privilege."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from system.world import make_root
+
+UID = 65534
+PYTHON = "/usr/bin/python3"
+CHECKOUT = Path(__file__).parents[2]
+PATHS = [CHECKOUT, sysconfig.get_path("purelib"), *sorted(CHECKOUT.glob("plugins/*"))]
+
+
+def as_user(*command, **keywords):
+    drop = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+    return subprocess.run(
+        [*drop, *map(str, command)], check=False, capture_output=True, text=True, timeout=60, **keywords
+    )
+
+
+@pytest.fixture(scope="module")
+def _usable():
+    if not shutil.which("setpriv"):
+        pytest.skip("needs setpriv (util-linux)")
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, PATHS))}
+    tried = as_user(PYTHON, "-c", "import haconiwa_core.cli.main, structlog, haconiwa_ns_user", env=environment)
+    if tried.returncode:
+        pytest.skip(f"an ordinary user cannot run the checkout with {PYTHON}: {tried.stderr.splitlines()[-1]}")
+    if as_user("unshare", "--user", "true").returncode:
+        pytest.skip("this kernel gives ordinary users no user namespaces")
+
+
+@pytest.fixture
+def user(_usable):
+    """Run the command line as an ordinary user with a runtime directory of their own."""
+    runtime = Path("/run/user")
+    runtime.mkdir(mode=0o700)
+    os.chown(runtime, UID, UID)
+    variables = {
+        "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
+        "XDG_RUNTIME_DIR": str(runtime),
+        "PATH": os.environ["PATH"],
+    }
+
+    def run(*arguments, without=(), **keywords):
+        environment = {name: value for name, value in variables.items() if name not in without}
+        return as_user(PYTHON, "-m", "haconiwa_core", *arguments, env=environment, cwd="/", **keywords)
+
+    return run
+
+
+@pytest.fixture
+def readable_root():
+    """A root that the user can walk to: pytest's own folders are root's only."""
+    root = Path("/run/root")
+    root.mkdir(mode=0o755)
+    make_root(root / "fs")
+    return root / "fs"
+
+
+def output(done):
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def shell(script):
+    return ["--", "/bin/sh", "-c", script]
+
+
+def test_user_namespace_with_a_single_map(user):
+    script = shell("id -u; cat /proc/self/uid_map; cat /proc/self/setgroups")
+    assert output(user("run", "--rm", "--with", "ns-user", *script)) == ["0", "0", str(UID), "1", "deny"]
+
+
+@pytest.mark.parametrize("kind", ["cgroup", "ipc", "mount", "net", "pid", "time", "uts"])
+def test_every_kind_of_namespace(user, kind):
+    name = {"mount": "mnt"}.get(kind, kind)
+    done = user("run", "--rm", "--with", "ns-user", "--with", f"ns-{kind}", *shell(f"readlink /proc/self/ns/{name}"))
+    assert output(done) != [os.readlink(f"/proc/self/ns/{name}")]
+
+
+def test_time_offsets(user):
+    done = user(
+        "run", "--rm", "--with", "ns-user", "--set", "ns-time.boottime=500", *shell("cat /proc/self/timens_offsets")
+    )
+    assert output(done) == ["monotonic", "0", "0", "boottime", "500", "0"]
+
+
+def test_root_and_mounts(user, readable_root):
+    options = ["ns-user", "ns-pid", "ns-mount", "ns-net", "ns-ipc", "ns-uts"]
+    settings = [
+        f"chroot.root={readable_root}",
+        "mount.proc=true",
+        "mount.dev=true",
+        "mount.devpts=true",
+        "mount.shm=true",
+    ]
+    arguments = [word for name in options for word in ("--with", name)]
+    arguments += [word for text in settings for word in ("--set", text)]
+    script = (
+        "echo $$; ls /proc | grep -c '^[0-9]'; echo x > /dev/null && echo written; touch /made 2>/dev/null || echo no"
+    )
+    assert output(user("run", "--rm", *arguments, *shell(script)))[0:1] == ["1"]
+    assert output(user("run", "--rm", *arguments, *shell(script)))[2:] == ["written", "no"]
+
+
+def test_plain_chroot(user, readable_root):
+    done = user("run", "--rm", "--with", "ns-user", "--set", f"chroot.root={readable_root}", *shell("ls -d /merged"))
+    assert output(done) == ["/merged"]
+
+
+def test_limits_and_statuses_without_any_namespace(user):
+    assert output(user("run", "--rm", "--set", "rlimit.nofile=40", *shell("ulimit -n; id -u"))) == ["40", str(UID)]
+    assert user("run", "--rm", *shell("exit 42")).returncode == 42
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--with", "ns-pid"], "add ns-user"),
+        (["--with", "ns-net"], "add ns-user"),
+        (["--set", "chroot.root=/"], "add ns-user"),
+        (["--set", "credentials.uid=1000"], "CAP_SETUID"),
+        (["--set", "credentials.groups=[1000]"], "CAP_SETGID"),
+        (["--with", "ns-user", "--set", "credentials.uid=1000"], "not mapped"),
+        (["--set", "ns-user.uid_map=[{inside=0, outside=0, count=1}]"], "an ordinary user may map one id only"),
+        (
+            ["--set", "ns-user.uid_map=[{inside=0, outside=100000, count=65536}]"],
+            "an ordinary user may map one id only",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said(user, options, message):
+    done = user("run", "--rm", *options, "--", "/bin/true")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_state_is_the_users_own(user):
+    assert user("run", "--name", "mine", "--", "/bin/true").returncode == 0
+    place = Path("/run/user/haconiwa/mine/record.json")
+    assert (place.stat().st_uid, place.stat().st_mode & 0o777) == (UID, 0o600)
+    assert not Path("/run/haconiwa").exists()
+    assert user("gc").returncode == 0
+    assert not place.exists()
+
+
+def test_without_a_place_for_state(user):
+    done = user("run", "--", "/bin/true", without=["XDG_RUNTIME_DIR"])
+    assert done.returncode == 125
+    assert "XDG_RUNTIME_DIR is not set" in done.stderr
