@@ -30,7 +30,7 @@ from haconiwa_rlimit import Rlimit
 
 from haconiwa_core import Container
 from haconiwa_core.host import gather
-from haconiwa_core.planning import plan
+from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.start import start

@@ -17,10 +17,10 @@ from typing import Any, get_args
 from haconiwa_core import errors, stages
 from haconiwa_core.container import Container
 from haconiwa_core.options import annotations_of
+from haconiwa_core.planning.refusals import TABLE
 from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.catalogue import distribution_for, known_names
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.refusals import TABLE
 from haconiwa_core.testing import options_table
 
 FOLDER = Path(__file__).resolve().parent

@@ -7,8 +7,8 @@ from argparse import Namespace as Options
 from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.cli.selection import host_facts, selected
 from haconiwa_core.log import Log
-from haconiwa_core.plan import Plan
-from haconiwa_core.planning import plan_all
+from haconiwa_core.planning.plan import Plan
+from haconiwa_core.planning.planner import plan_all
 from haconiwa_core.plugins.loading import Plugins
 
 

@@ -8,7 +8,7 @@ from haconiwa_core.cli.selection import selected
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import gather
 from haconiwa_core.log import Log
-from haconiwa_core.planning import plan_all
+from haconiwa_core.planning.planner import plan_all
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.foreground import run_all
 from haconiwa_core.runtime.record import Store

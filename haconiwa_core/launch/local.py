@@ -8,7 +8,7 @@ from typing import Any
 from haconiwa_core.launch.interpreter import Kernel, Memory, run
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
-from haconiwa_core.plan import PlannedStep
+from haconiwa_core.planning.plan import PlannedStep
 from haconiwa_core.program import Assembler
 
 Values = dict[str, int | str]

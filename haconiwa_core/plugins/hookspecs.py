@@ -10,7 +10,7 @@ import pluggy
 if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
     from haconiwa_core.feature import Feature
-    from haconiwa_core.planning import Planning
+    from haconiwa_core.planning.context import Planning
     from haconiwa_core.steps import Step
 
 PROJECT = "haconiwa"

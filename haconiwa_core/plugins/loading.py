@@ -19,7 +19,7 @@ from haconiwa_core.plugins.discovery import GROUP, Installed, installed, usable
 
 if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
-    from haconiwa_core.planning import Planning
+    from haconiwa_core.planning.context import Planning
     from haconiwa_core.steps import Step
 
 

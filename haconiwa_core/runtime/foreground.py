@@ -13,7 +13,7 @@ from types import FrameType
 
 from haconiwa_core.errors import HaconiwaError, SetupError
 from haconiwa_core.log import Log
-from haconiwa_core.plan import Plan
+from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.orphans import adopted_orphans
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.start import Running, start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
-from haconiwa_core.plan import Plan, PlannedStep
+from haconiwa_core.planning.plan import Plan, PlannedStep
 
 _NO_SUCH_PATH = "the host has no such directory or file"
 _NO_SUCH_TARGET = "the path must exist in the root, or the root must be writable when it is mounted"

@@ -19,7 +19,7 @@ from haconiwa_core.launch.local import Values, resolve, run_host_step
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.handshake import RECORD
-from haconiwa_core.plan import Gate, Plan, PlannedStep
+from haconiwa_core.planning.plan import Gate, Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.record import Claim, Process, Record, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.remedies import remedy_for

@@ -24,8 +24,9 @@ from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
 from haconiwa_core.linux.vocabulary import is_lowering
-from haconiwa_core.plan import Plan
-from haconiwa_core.planning import Planning, plan
+from haconiwa_core.planning.context import Planning
+from haconiwa_core.planning.plan import Plan
+from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.catalogue import distribution_for
 from haconiwa_core.plugins.discovery import GROUP, installed
 from haconiwa_core.plugins.loading import Plugins

@@ -11,8 +11,8 @@ from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
-from haconiwa_core.plan import Plan, PlannedStep
-from haconiwa_core.planning import plan
+from haconiwa_core.planning.plan import Plan, PlannedStep
+from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.testing.published import INSTALLED, Published

@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError
 from haconiwa_core.feature import Feature
-from haconiwa_core.planning import plan
+from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import API, GROUP, Installed, State
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.plugins.loading import Plugins

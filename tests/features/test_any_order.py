@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from haconiwa_core.container import Container
 from haconiwa_core.feature import Feature
-from haconiwa_core.planning import plan
+from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.testing import Executed, FakeKernel, host, plan_of, run_program

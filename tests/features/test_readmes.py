@@ -8,7 +8,7 @@ import pytest
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition import Overrides, read
-from haconiwa_core.planning import plan
+from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
 from haconiwa_core.testing import host, plugins, readme_of
 

@@ -11,7 +11,7 @@ from haconiwa_core.launch.local import Values, run_host_step
 from haconiwa_core.linux.constants import CloneFlag
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
-from haconiwa_core.plan import Plan, PlannedStep
+from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.stages import Stage
 from haconiwa_core.testing.fake.kernel import KINDS, FakeKernel
 from haconiwa_core.testing.fake.mounts import Exec, Executed

@@ -11,7 +11,7 @@ from haconiwa_core.facts import Fact, NewRoot
 from haconiwa_core.feature import Feature
 from haconiwa_core.linux.constants import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountAttribute
 from haconiwa_core.linux.mounts import ROOT
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step

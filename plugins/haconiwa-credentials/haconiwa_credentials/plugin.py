@@ -12,7 +12,7 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import groups_by_name, users_by_name
 from haconiwa_core.linux.constants import CAP_SETGID, CAP_SETUID, Mode
 from haconiwa_core.options import suggestion
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step

@@ -13,7 +13,7 @@ from haconiwa_core.linux.constants import (
     MountAttribute,
 )
 from haconiwa_core.operation import Slot
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.steps import Step
 from haconiwa_mount import Bind, Overlay, Tmpfs
 from haconiwa_mount.below_root import mounting

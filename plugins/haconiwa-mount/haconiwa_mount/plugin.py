@@ -8,7 +8,7 @@ from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact, FreshFilesystem
 from haconiwa_core.feature import Feature
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.steps import Step
 from haconiwa_mount import Mount

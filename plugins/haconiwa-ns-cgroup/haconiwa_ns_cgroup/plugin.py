@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from haconiwa_core import linux
 from haconiwa_core.namespace import namespace_hooks
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_ns_cgroup import CgroupNamespace

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.namespace import entered_after, namespace_hooks
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_ns_time import TimeNamespace

@@ -10,7 +10,7 @@ from haconiwa_core.facts import Fact, IdMap, IdRange
 from haconiwa_core.linux.constants import CAP_SETGID, CAP_SETUID
 from haconiwa_core.namespace import namespace_hooks
 from haconiwa_core.operation import Slot
-from haconiwa_core.planning import Planning
+from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_ns_user import UserNamespace

@@ -14,7 +14,7 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
 if TYPE_CHECKING:
-    from haconiwa_core.planning import Planning
+    from haconiwa_core.planning.context import Planning
 
 STREAMS = ("stdin", "stdout", "stderr")
 

@@ -15,7 +15,7 @@ from haconiwa_core.plugins.catalogue import providers_of
 from haconiwa_core.stages import Stage
 
 if TYPE_CHECKING:
-    from haconiwa_core.planning import Planning
+    from haconiwa_core.planning.context import Planning
 
 
 @dataclass(frozen=True)

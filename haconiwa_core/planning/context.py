@@ -1,0 +1,120 @@
+"""What a plugin is given while a plan is made."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import Literal
+
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.facts import Fact, Facts, Namespace, NewRoot
+from haconiwa_core.host import HostFacts
+from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CLONE_NEWNS, CLONE_NEWUSER
+from haconiwa_core.linux.host import open_in_root
+from haconiwa_core.planning.plan import Input
+from haconiwa_core.plugins.catalogue import providers_of
+from haconiwa_core.stages import Stage
+
+Entry = Literal["start", "attach"]
+
+_FILE_SIZE_LIMIT = 1 << 20
+
+
+class Planning:
+    """What a plugin is given while a plan is made.
+
+    Attributes:
+        container: the definition.
+        host: the facts of the machine that the plan is for.
+        entry: whether a container is started or a process put into a running one.
+        facts: what the features have published so far.
+        inputs: the files that were read, with their digests.
+    """
+
+    def __init__(self, container: Container, host: HostFacts, entry: Entry = "start") -> None:
+        self.container = container
+        self.host = host
+        self.entry = entry
+        self.facts = Facts()
+        self.inputs: list[Input] = []
+
+    @property
+    def privileged(self) -> bool:
+        """Whether the starter may act on the host's own namespaces (CAP_SYS_ADMIN)."""
+        return self.host.has_capability(CAP_SYS_ADMIN)
+
+    @property
+    def user_namespace(self) -> Namespace | None:
+        """The user namespace that the container has apart from the host's, if any."""
+        return next((found for found in self.facts.all(Namespace) if found.flag == CLONE_NEWUSER), None)
+
+    @property
+    def mount_namespace(self) -> Namespace | None:
+        """The mount namespace that the container has apart from the host's, if any."""
+        return next((found for found in self.facts.all(Namespace) if found.flag == CLONE_NEWNS), None)
+
+    @property
+    def own_mounts(self) -> bool:
+        """Whether mounts concern nobody but the container: its mount namespace is new."""
+        return self.mount_namespace is not None and not self.mount_namespace.joined
+
+    @property
+    def trees_from(self) -> Stage:
+        """The stage in which trees of the host are opened: a mapped root could not walk to them."""
+        return Stage.PREPARE if self.privileged else Stage.MOUNTS
+
+    def need(self, kind: type[Fact], key: str = "") -> None:
+        """Demand that some feature publishes a fact.
+
+        Raises:
+            DefinitionError: none does; the message names the features that could.
+        """
+        if self.facts.get(kind, key):
+            return
+        need = f"{kind.__name__} {key}".rstrip()
+        raise DefinitionError([Problem(f"needs {need}", hint=self.providers(need))])
+
+    def providers(self, need: str) -> str:
+        """Return advice on which feature to add, "" where none of ours provides it.
+
+        Args:
+            need: a fact's type and key, as in "Namespace mnt" or "NewRoot".
+        """
+        able = providers_of(need)
+        return f"add {' or '.join(able)}" if able else ""
+
+    def host_path(self, path: str) -> str:
+        """Return an absolute path of the host; a relative one starts at the definition's folder."""
+        return os.path.normpath(os.path.join(self.container.folder or os.getcwd(), path))
+
+    def read_in_root(self, path: str) -> bytes:
+        """Read a file of the container's root, resolved below it, as an input of the plan.
+
+        Args:
+            path: absolute path inside the container.
+
+        Raises:
+            DefinitionError: there is no new root, the file cannot be read, is no regular file,
+                or is larger than 1 MiB.
+        """
+        root = self.facts.get(NewRoot)
+        if root is None:
+            self.need(NewRoot)
+            raise AssertionError("unreachable: need() raises when the fact is absent")
+        try:
+            descriptor = open_in_root(root.path, path)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
+                content = os.read(descriptor, _FILE_SIZE_LIMIT + 1)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise DefinitionError([Problem(f"cannot read {path} in {root.path}: {error.strerror}")]) from error
+        if len(content) > _FILE_SIZE_LIMIT:
+            raise DefinitionError([Problem(f"cannot read {path} in {root.path}: larger than 1 MiB")])
+        self.inputs.append(Input(f"{root.path.rstrip('/')}{path}", hashlib.sha256(content).hexdigest()))
+        return content

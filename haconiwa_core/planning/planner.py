@@ -1,0 +1,133 @@
+"""Make a plan of a container: facts of all features first, then their steps, then the order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from haconiwa_core import linux
+from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError, PluginError, Problem
+from haconiwa_core.feature import Feature
+from haconiwa_core.host import HostFacts
+from haconiwa_core.linux.vocabulary import is_lowering
+from haconiwa_core.operation import Slot
+from haconiwa_core.planning.baseline import core_steps
+from haconiwa_core.planning.context import Entry, Planning
+from haconiwa_core.planning.ordering import ordered
+from haconiwa_core.planning.plan import CORE, Plan, PlannedStep
+from haconiwa_core.planning.refusals import refusals
+from haconiwa_core.plugins.loading import Plugins
+
+INSTANCE_SLOTS = ("name", "directory")
+"""Slots that hold text and are known before the first step: the instance's name and its directory."""
+
+
+def plan(container: Container, host: HostFacts, plugins: Plugins, entry: Entry = "start") -> Plan:
+    """Return the plan of a container's start.
+
+    Args:
+        container: the definition.
+        host: the facts of the machine that the plan is for.
+        plugins: where the features come from.
+        entry: "start".
+
+    Raises:
+        DefinitionError: with all problems that were found; nothing has been started.
+    """
+    problems = container.problems()
+    usable: list[Feature] = []
+    for feature in container.features:
+        try:
+            plugins.feature_class(feature.section)
+            usable.append(feature)
+        except PluginError as error:
+            problems.append(_located(Problem(str(error)), feature))
+    _raise(problems)
+
+    planning = Planning(container, host, entry)
+    for feature in usable:
+        try:
+            for fact in plugins.facts(feature, planning):
+                planning.facts.publish(fact, feature.section)
+        except DefinitionError as error:
+            problems += [_located(problem, feature) for problem in error.problems]
+    problems += [] if problems else _located_all(refusals(planning), container)
+    _raise(problems)
+
+    steps: list[PlannedStep] = []
+    for feature in usable:
+        try:
+            steps += [PlannedStep(feature.section, step) for step in plugins.steps(feature, planning)]
+        except DefinitionError as error:
+            problems += [_located(problem, feature) for problem in error.problems]
+    _raise(problems)
+    steps += [PlannedStep(CORE, step) for step in core_steps(planning, [planned.step for planned in steps])]
+    for planned in steps:
+        _check_step(planned)
+    return Plan.build(container, host, ordered(steps, planning.facts), planning.facts, tuple(planning.inputs))
+
+
+def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins) -> list[Plan]:
+    """Return the plans of several containers.
+
+    Raises:
+        DefinitionError: with all problems of all of them.
+    """
+    plans: list[Plan] = []
+    problems: list[Problem] = []
+    for container in containers:
+        try:
+            plans.append(plan(container, host, plugins))
+        except DefinitionError as error:
+            problems += error.problems
+    _raise(problems)
+    return plans
+
+
+def _raise(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise DefinitionError(problems)
+
+
+def _located(problem: Problem, feature: Feature) -> Problem:
+    """Add what a plugin need not know: its section, and where it was written."""
+    file, line = feature.place
+    return Problem(
+        problem.text,
+        section=problem.section or feature.section,
+        key=problem.key,
+        file=problem.file or file,
+        line=problem.line or line,
+        hint=problem.hint,
+    )
+
+
+def _located_all(problems: Sequence[Problem], container: Container) -> list[Problem]:
+    located = []
+    for problem in problems:
+        feature = container.feature(problem.section)
+        located.append(_located(problem, feature) if feature else problem)
+    return located
+
+
+def _check_step(planned: PlannedStep) -> None:
+    """Refuse what would run a plugin's code in the child, or need the plugin for cleaning up.
+
+    Raises:
+        PluginError: naming the plugin.
+    """
+    step, undo = planned.step, planned.step.undo
+    if not step.stage.on_host and not is_lowering(step.function):
+        raise PluginError(
+            f"plugin {planned.plugin} is broken: {step.function.__name__} runs in the child ({step.stage.name})"
+            " but does not lower itself to system calls"
+        )
+    if undo is None:
+        return
+    name = undo.function.__name__
+    slots = [argument for argument in undo.arguments if isinstance(argument, Slot)]
+    if getattr(linux, name, None) is not undo.function or any(slot.name not in INSTANCE_SLOTS for slot in slots):
+        raise PluginError(
+            f"plugin {planned.plugin} is broken: the undo {name} is no function of haconiwa_core.linux,"
+            f" or takes slots other than {', '.join(INSTANCE_SLOTS)}"
+        )
