@@ -25,7 +25,7 @@ class Step:
         arguments: plain data; a Slot stands for a value known only during the start.
         into: the slot that takes what the function opens or returns, if anything.
         undo: the step that removes what this one leaves on the host; its function must be one of
-            `haconiwa_core.linux`, harmless when repeated, and take no slots but the instance's.
+            `haconiwa_core.linux.undo`, and take no slots but the instance's.
         lasting: the effect is meant to outlive the container; it is undone only if the start fails.
         after: plugins, or types of facts, whose steps of the same stage come first.
     """

@@ -1,7 +1,4 @@
-"""What runs in the supervising process: functions that act when they are called.
-
-Those that an undo may name are harmless when repeated and need nothing but their arguments.
-"""
+"""What runs in the supervising process: functions that act when they are called."""
 
 from __future__ import annotations
 
@@ -84,28 +81,13 @@ def bind_handle(pid: int, kind: str, path: str) -> None:
     target = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC
-        tree = _call(Call.open_tree, c.AT_FDCWD, f"/proc/{pid}/ns/{kind}", flags)
+        tree = system_call(Call.open_tree, c.AT_FDCWD, f"/proc/{pid}/ns/{kind}", flags)
         try:
-            _call(Call.move_mount, tree, "", target, "", c.MOVE_MOUNT_F_EMPTY_PATH | c.MOVE_MOUNT_T_EMPTY_PATH)
+            system_call(Call.move_mount, tree, "", target, "", c.MOVE_MOUNT_F_EMPTY_PATH | c.MOVE_MOUNT_T_EMPTY_PATH)
         finally:
             os.close(tree)
     finally:
         os.close(target)
-
-
-def remove_handle(path: str) -> None:
-    """Unmount a kept handle and remove its file; nothing happens where there is none (umount2(2))."""
-    try:
-        _call(Call.umount2, path, c.MNT_DETACH)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOENT):
-            raise
-    remove_file(path)
-
-
-def remove_file(path: str) -> None:
-    """Remove a file; nothing happens where there is none (unlink(2))."""
-    Path(path).unlink(missing_ok=True)
 
 
 def open_in_root(root: str, path: str) -> int:
@@ -119,7 +101,7 @@ def open_in_root(root: str, path: str) -> int:
     try:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         how = struct.pack("QQQ", flags, 0, c.RESOLVE_IN_ROOT | c.RESOLVE_NO_MAGICLINKS)
-        return _call(Call.openat2, directory, path, how, len(how))
+        return system_call(Call.openat2, directory, path, how, len(how))
     finally:
         os.close(directory)
 
@@ -138,7 +120,7 @@ def start_time(pid: int) -> int:
 
 def adopt_orphans(adopt: bool) -> None:
     """Become, or stop being, the parent of descendants whose own parent ends (PR_SET_CHILD_SUBREAPER in prctl(2))."""
-    _call(Call.prctl, c.PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
+    system_call(Call.prctl, c.PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
 
 
 def children() -> list[int]:
@@ -189,7 +171,12 @@ def _write_verified(path: str, content: str) -> None:
 _kernel = linux_kernel()
 
 
-def _call(call: Call, *arguments: int | str | bytes) -> int:
+def system_call(call: Call, *arguments: int | str | bytes) -> int:
+    """Make one system call and return its result; texts are passed as paths.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     held = [os.fsencode(argument) + b"\0" if isinstance(argument, str) else argument for argument in arguments]
     buffers = [ctypes.create_string_buffer(item, len(item)) if isinstance(item, bytes) else item for item in held]
     numbers = [item if isinstance(item, int) else ctypes.addressof(item) for item in buffers]

@@ -126,8 +126,8 @@ def _check_step(planned: PlannedStep) -> None:
         return
     name = undo.function.__name__
     slots = [argument for argument in undo.arguments if isinstance(argument, Slot)]
-    if getattr(linux, name, None) is not undo.function or any(slot.name not in INSTANCE_SLOTS for slot in slots):
+    if linux.UNDO.get(name) is not undo.function or any(slot.name not in INSTANCE_SLOTS for slot in slots):
         raise PluginError(
-            f"plugin {planned.plugin} is broken: the undo {name} is no function of haconiwa_core.linux,"
+            f"plugin {planned.plugin} is broken: the undo {name} is no function of haconiwa_core.linux.undo,"
             f" or takes slots other than {', '.join(INSTANCE_SLOTS)}"
         )

@@ -31,7 +31,7 @@ def undo(record: Record) -> tuple[str, ...]:
     if record.child and record.boot == boot_id():
         linux.kill_process(record.child.pid, record.child.started)
     for item in reversed(record.undo):
-        function = getattr(linux, item.function) if item.function in linux.__all__ else None
+        function = linux.UNDO.get(item.function)
         if function is None:
             failures.append(f"{item.plugin}: this version has no undo named {item.function}")
             continue

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from core.support import Sample
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haconiwa_core.container import DEFAULT_PATH, Container, is_name
 

@@ -6,8 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 from core.support import problems_of
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haconiwa_core.host import HostFacts, gather, groups_by_name, users_by_name
 from haconiwa_core.testing import host

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haconiwa_core.options import AbsolutePath, HostPath, Pattern, Range, build, check, convert, describe, suggestion
 

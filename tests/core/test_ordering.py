@@ -4,8 +4,7 @@ from itertools import permutations
 
 import pytest
 from core.support import Sample, plan_of, problems_of
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haconiwa_core import linux
 from haconiwa_core.facts import Namespace, NewRoot

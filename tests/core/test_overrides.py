@@ -4,8 +4,7 @@ import string
 
 import pytest
 from core.support import Sample, plugins_of, problems_of
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition import Overrides

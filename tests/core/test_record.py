@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haconiwa_core.errors import RecordError
 from haconiwa_core.runtime.cleanup import collect

@@ -2,8 +2,7 @@
 
 import pytest
 from core.support import Sample, plugins_of, problems_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from haconiwa_core.definition import read
 

@@ -15,8 +15,7 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from haconiwa_core.container import Container
 from haconiwa_core.feature import Feature

@@ -2,8 +2,7 @@ import itertools
 
 import pytest
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from haconiwa_core.facts import Namespace
 from haconiwa_core.linux.constants import CLONE_NEWNS, CLONE_NEWUSER

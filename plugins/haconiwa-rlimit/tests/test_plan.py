@@ -2,8 +2,7 @@ from dataclasses import fields
 
 import pytest
 from haconiwa_rlimit import Rlimit
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from haconiwa_core.linux.constants import RLIM_INFINITY
 from haconiwa_core.testing import FakeKernel, plan_of, planned_steps, problems_of, run_program

@@ -1,0 +1,33 @@
+"""What an undo step may call: all that a record needs for cleaning up, without any plugin.
+
+Each function is harmless when it is repeated, and takes nothing but plain arguments.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.host import system_call
+
+
+def remove_handle(path: str) -> None:
+    """Unmount a kept handle and remove its file; nothing happens where there is none (umount2(2))."""
+    try:
+        system_call(Call.umount2, path, c.MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+    remove_file(path)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file; nothing happens where there is none (unlink(2))."""
+    Path(path).unlink(missing_ok=True)
+
+
+UNDO: dict[str, Callable[..., None]] = {function.__name__: function for function in (remove_file, remove_handle)}
+"""By the name that stands in records."""
