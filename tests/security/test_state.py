@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from system.world import haconiwa
 
 from haconiwa_core.errors import RecordError
