@@ -52,7 +52,7 @@ def _replaceable(planning: Planning) -> Iterator[Step]:
 
 
 def _settle(planning: Planning) -> Iterator[Step]:
-    if planning.user_namespace:
+    if planning.initial_ids == (0, 0):
         yield Step(Stage.SETTLE, linux.become_root, after=(Namespace,))
     if planning.own_mounts:
         yield Step(Stage.SETTLE, linux.make_tree_private, after=(Namespace,))

@@ -12,7 +12,7 @@ from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact, Facts, Namespace, NewRoot
 from haconiwa_core.host import HostFacts
-from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CLONE_NEWNS, CLONE_NEWUSER
+from haconiwa_core.linux.constants import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CLONE_NEWNS, CLONE_NEWUSER
 from haconiwa_core.linux.host import open_in_root
 from haconiwa_core.planning.plan import Input
 from haconiwa_core.plugins.catalogue import providers_of
@@ -60,6 +60,12 @@ class Planning:
     def own_mounts(self) -> bool:
         """Whether mounts concern nobody but the container: its mount namespace is new."""
         return self.mount_namespace is not None and not self.mount_namespace.joined
+
+    @property
+    def initial_ids(self) -> tuple[int, int]:
+        """The user and group that the child is until the stage CREDENTIALS: root wherever it may be."""
+        may = self.host.has_capability(CAP_SETUID) and self.host.has_capability(CAP_SETGID)
+        return (0, 0) if self.user_namespace or may else (self.host.uid, self.host.gid)
 
     @property
     def trees_from(self) -> Stage:

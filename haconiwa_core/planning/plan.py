@@ -255,6 +255,8 @@ def _call_to_json(operation: Operation) -> dict[str, Any]:
     return {
         "call": operation.call.name,
         "arguments": [_argument_to_json(argument) for argument in operation.arguments],
+        **({"when": operation.when.name} if operation.when else {}),
+        **({"unless": operation.unless.name} if operation.unless else {}),
     }
 
 

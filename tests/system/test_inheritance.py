@@ -165,3 +165,13 @@ def test_limits_are_the_callers_unless_set(root):
     )
     assert done.stdout.split() == ["123", "456"]
     assert (soft, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def test_the_callers_group_does_not_arrive():
+    script = (
+        "import os; os.setresgid(4242, 4242, 4242)\n"
+        "from haconiwa_core.testing import run\n"
+        "print(run(command=['grep', '^Gid', '/proc/self/status']).stdout)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["Gid:", "0", "0", "0", "0"]

@@ -172,7 +172,6 @@ CALLS_OF = {
     "ns-time": {"unshare"},
     "ns-cgroup": {"unshare"},
     "rlimit": {"prlimit64"},
-    "credentials": {"setresuid", "setresgid"},
     "mount": {"fsopen", "fsmount"},
     "chroot": {"pivot_root"},
 }
@@ -187,3 +186,9 @@ def test_what_is_left_out_is_not_called(root, tmp_path, left_out):
     assert CALLS_OF[left_out] <= {operation.call.name for _, operation in operations_of(plan)}
     made = {name for calls in children_of(traced(tmp_path, definition, *without)) for name, _, _ in calls}
     assert not CALLS_OF[left_out] & made
+
+
+def test_without_credentials_the_command_is_root(root, tmp_path):
+    definition = DEFINITION.format(root=str(root), shifted=False)
+    made = [call for calls in children_of(traced(tmp_path, definition, "--without", "credentials")) for call in calls]
+    assert {tuple(arguments) for name, arguments, _ in made if name in ("setresuid", "setresgid")} == {("0", "0", "0")}

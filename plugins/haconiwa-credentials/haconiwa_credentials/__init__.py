@@ -27,7 +27,7 @@ class Credentials(Feature):
     section: ClassVar[str] = "credentials"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.LIMITS, Stage.CREDENTIALS)
 
-    uid: Id | Name = option(0, "user, by number or name")
+    uid: Id | Name | None = option(None, "user, by number or name; without it root, or a caller who may be no other")
     gid: Id | Name | None = option(None, "group; without it a named user's own, else the user's number")
     groups: Sequence[Id | Name] = option((), "supplementary groups, by number or name")
     umask: Annotated[int, Range(0, 0o777)] = option(Mode(0o022), "file mode creation mask")

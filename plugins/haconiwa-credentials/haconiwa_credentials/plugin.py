@@ -38,10 +38,10 @@ def haconiwa_steps(feature: Credentials, planning: Planning) -> Iterator[Step]:
     yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode(feature.umask))
     if groups:
         yield Step(Stage.CREDENTIALS, linux.set_groups, groups)
-    present_uid, present_gid = _present(planning)
-    if gid != present_gid:
+    initial_uid, initial_gid = planning.initial_ids
+    if gid != initial_gid:
         yield Step(Stage.CREDENTIALS, linux.set_gid, gid)
-    if uid != present_uid:
+    if uid != initial_uid:
         yield Step(Stage.CREDENTIALS, linux.set_uid, uid)
 
 
@@ -50,6 +50,7 @@ class _Lookup:
 
     def __init__(self, feature: Credentials, planning: Planning) -> None:
         self._feature = feature
+        self._initial = planning.initial_ids
         self.problems: list[Problem] = []
         self._users: Mapping[str, tuple[int, int]] = planning.host.users
         self._groups: Mapping[str, int] = planning.host.groups
@@ -59,7 +60,9 @@ class _Lookup:
 
     def user(self) -> int:
         uid = self._feature.uid
-        return uid if isinstance(uid, int) else self._find(uid, self._users, "uid", "user", (0, 0))[0]
+        if isinstance(uid, str):
+            return self._find(uid, self._users, "uid", "user", (0, 0))[0]
+        return self._initial[0] if uid is None else uid
 
     def group(self) -> int:
         gid, uid = self._feature.gid, self._feature.uid
@@ -67,7 +70,9 @@ class _Lookup:
             return self._find(gid, self._groups, "gid", "group", 0)
         if gid is not None:
             return gid
-        return uid if isinstance(uid, int) else self._users.get(uid, (0, 0))[1]
+        if isinstance(uid, str):
+            return self._users.get(uid, (0, 0))[1]
+        return self._initial[1] if uid is None else uid
 
     def groups(self) -> tuple[int, ...]:
         return tuple(
@@ -82,14 +87,6 @@ class _Lookup:
         return known.get(name, default)
 
 
-def _present(planning: Planning) -> tuple[int, int]:
-    """Return user and group before the stage; 0 for a caller who may change neither and keeps both."""
-    host = planning.host
-    if planning.user_namespace or not (host.has_capability(CAP_SETUID) and host.has_capability(CAP_SETGID)):
-        return 0, 0
-    return host.uid, host.gid
-
-
 def _not_permitted(planning: Planning, uid: int, gid: int, groups: Sequence[int]) -> Iterator[Problem]:
     mapping = planning.facts.get(IdMap)
     if mapping is not None:
@@ -102,9 +99,10 @@ def _not_permitted(planning: Planning, uid: int, gid: int, groups: Sequence[int]
     if groups and not host.has_capability(CAP_SETGID):
         yield Problem("needs CAP_SETGID, which the caller does not have", key="groups")
     if planning.user_namespace is None:
-        if gid and not host.has_capability(CAP_SETGID):
+        initial_uid, initial_gid = planning.initial_ids
+        if gid != initial_gid and not host.has_capability(CAP_SETGID):
             yield Problem("needs CAP_SETGID, which the caller does not have", key="gid")
-        if uid and not host.has_capability(CAP_SETUID):
+        if uid != initial_uid and not host.has_capability(CAP_SETUID):
             yield Problem("needs CAP_SETUID, which the caller does not have", key="uid")
 
 

@@ -66,7 +66,6 @@ def test_unknown_names(options: dict[str, object], key: str, text: str, hint: st
         {"uid": "a b"},
         {"uid": "x" * 33},
         {"uid": "root\n"},
-        {"uid": None},
         {"gid": -1},
         {"gid": ["root"]},
         {"groups": "root"},
@@ -98,6 +97,8 @@ def test_ids_that_are_not_mapped(options: dict[str, object], key: str) -> None:
     ("options", "keys"),
     [
         ({}, []),
+        ({"uid": ALICE.uid, "gid": ALICE.gid}, []),
+        ({"uid": 0}, ["gid", "uid"]),
         ({"uid": 5}, ["gid", "uid"]),
         ({"gid": 5}, ["gid"]),
         ({"groups": [5]}, ["groups"]),
