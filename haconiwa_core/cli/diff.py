@@ -7,7 +7,7 @@ from argparse import Namespace as Options
 
 from haconiwa_core.cli.output import print_line
 from haconiwa_core.cli.selection import host_facts
-from haconiwa_core.definition import read
+from haconiwa_core.definition.reading import read
 from haconiwa_core.log import Log
 from haconiwa_core.planning.planner import plan_all
 from haconiwa_core.plugins.loading import Plugins

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
+from haconiwa_core.definition.trust import check_search_path
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.log import Log
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command = given[cut + 1 :]
     log = Log(options.log_format)
     try:
+        check_search_path(sys.path)
         status: int = import_module(f"haconiwa_core.cli.{options.verb}").main(options, log)
         # Now, not when the interpreter ends; and where there is no standard output, nothing.
         print(end="", flush=True)

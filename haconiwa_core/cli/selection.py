@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from haconiwa_core.container import Container
-from haconiwa_core.definition import Overrides, read
+from haconiwa_core.definition.overrides import Overrides
+from haconiwa_core.definition.reading import read
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Source
 from haconiwa_core.host import HostFacts, gather

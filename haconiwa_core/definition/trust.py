@@ -1,12 +1,15 @@
-"""Refuse to use, as root, a definition that somebody else could have written."""
+"""Refuse to use, as root, what somebody else could have written: definitions, and places of modules."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from haconiwa_core.errors import DefinitionError, Problem
+
+_MAKE_PRIVATE = "chown it to root and remove write permission for group and others"
 
 
 def read_trusted(file: Path) -> bytes:
@@ -20,34 +23,52 @@ def read_trusted(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
             if os.geteuid() == 0:
-                _check(file, os.fstat(opened.fileno()))
+                _raise(_problems(file, os.fstat(opened.fileno()), _MAKE_PRIVATE))
             return opened.read()
     except OSError as error:
         raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=str(file))]) from error
 
 
-def _check(file: Path, status: os.stat_result) -> None:
-    trusted = {0, _sudo_user()}
-    path = file.resolve()
-    places = [(path, status), *((folder, folder.stat()) for folder in path.parents)]
-    problems = [
-        Problem(
-            f"refused, for it would run as root: {place} {complaint}",
-            file=str(file),
-            hint="chown it to root and remove write permission for group and others",
-        )
-        for place, found in places
-        if (complaint := _complaint(found, trusted))
-    ]
+def check_search_path(folders: Sequence[str]) -> None:
+    """As root, refuse to import from folders that others can write: their modules would replace ours.
+
+    Args:
+        folders: as in `sys.path`; those that do not exist are left out.
+
+    Raises:
+        DefinitionError: others can write a folder, or a folder above it.
+    """
+    if os.geteuid() == 0:
+        existing = [Path(folder) for folder in folders if os.path.exists(folder)]
+        hint = "take it out of PYTHONPATH"
+        _raise([problem for folder in existing for problem in _problems(folder, folder.stat(), hint)])
+
+
+def _raise(problems: list[Problem]) -> None:
     if problems:
         raise DefinitionError(problems)
 
 
-def _complaint(status: os.stat_result, trusted: set[int]) -> str:
+def _problems(file: Path, status: os.stat_result, hint: str) -> list[Problem]:
+    trusted = {0, _sudo_user()}
+    path = file.resolve()
+    places = [(path, status, False), *((folder, folder.stat(), True) for folder in path.parents)]
+    return [
+        Problem(
+            f"refused, for it would run as root: {place} {complaint}",
+            file=str(file),
+            hint=hint,
+        )
+        for place, found, is_above in places
+        if (complaint := _complaint(found, trusted, is_above=is_above))
+    ]
+
+
+def _complaint(status: os.stat_result, trusted: set[int], *, is_above: bool) -> str:
     if status.st_uid not in trusted:
         return f"belongs to user {status.st_uid}"
     # In a sticky folder of root, others can neither remove nor replace what is not theirs.
-    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX and status.st_uid == 0
+    sticky = is_above and status.st_mode & stat.S_ISVTX and status.st_uid == 0
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
         return f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""

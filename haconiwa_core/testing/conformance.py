@@ -19,7 +19,7 @@ import pytest
 
 from haconiwa_core import linux
 from haconiwa_core.container import Container
-from haconiwa_core.definition import read
+from haconiwa_core.definition.reading import read
 from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature

@@ -7,7 +7,7 @@ from core.support import Sample, plugins_of, problems_of
 from hypothesis import given, strategies as st
 
 from haconiwa_core.container import Container
-from haconiwa_core.definition import Overrides
+from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.errors import DefinitionError
 
 LAMP = Sample("lamp", options=[("level", int, 1), ("name", str, ""), ("colours", tuple[str, ...], ())])

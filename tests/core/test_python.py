@@ -5,7 +5,7 @@ import sys
 import pytest
 from core.support import plugins_of, problems_of
 
-from haconiwa_core.definition import read
+from haconiwa_core.definition.reading import read
 
 IMPORT = "from haconiwa_core import Container\n"
 

@@ -4,7 +4,7 @@ import pytest
 from core.support import Sample, plugins_of, problems_of
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from haconiwa_core.definition import read
+from haconiwa_core.definition.reading import read
 
 LAMP = Sample("lamp", options=[("level", int, 1), ("colours", tuple[str, ...], ())])
 PLUGINS = plugins_of(LAMP)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from core.support import plugins_of, problems_of
 
-from haconiwa_core.definition import read
+from haconiwa_core.definition.reading import read
 from haconiwa_core.testing import needs_root
 
 pytestmark = needs_root

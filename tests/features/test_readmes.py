@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from haconiwa_core.container import Container
-from haconiwa_core.definition import Overrides, read
+from haconiwa_core.definition.overrides import Overrides
+from haconiwa_core.definition.reading import read
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
 from haconiwa_core.testing import host, plugins, readme_of
