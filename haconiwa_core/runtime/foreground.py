@@ -16,7 +16,8 @@ from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.orphans import adopted_orphans
 from haconiwa_core.runtime.record import Store
-from haconiwa_core.runtime.start import Running, start
+from haconiwa_core.runtime.running import Running
+from haconiwa_core.runtime.start import start
 
 FORWARDED = (
     signal.SIGHUP,

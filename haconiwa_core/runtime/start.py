@@ -16,68 +16,18 @@ from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_SETUP
 from haconiwa_core.launch import direct
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, linux_kernel
 from haconiwa_core.launch.local import Values, resolve, run_host_step
-from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.handshake import RECORD
 from haconiwa_core.planning.plan import Gate, Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.record import Claim, Process, Record, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.remedies import remedy_for
+from haconiwa_core.runtime.running import Running, reap
 from haconiwa_core.stages import Stage
 
 GO = b"\1"
 
 _DESCRIPTORS_PER_MESSAGE = 4
-
-
-class Running:
-    """A container that this process has started: its parent, its supervisor, the owner of its name."""
-
-    def __init__(self, claim: Claim, record: Record, pid: int, pidfd: int) -> None:
-        self._claim = claim
-        self._record = record
-        self.name = claim.name
-        self.pid = pid
-        self.pidfd = pidfd
-        """Readable when the container's first process has ended."""
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the container's first process; nothing happens when it has ended."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, number)
-
-    def wait(self) -> int:
-        """Wait for the end, clean up, and return the exit status: the command's own, or 128 + signal.
-
-        Raises:
-            SetupError: something that the container left on the host could not be removed.
-        """
-        select.select([self.pidfd], [], [])
-        # Not reaped yet, so the pid still means this container's process group.
-        os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT | c.WALL)
-        _kill_group(self.pid)
-        status = _reap(self.pidfd)
-        os.close(self.pidfd)
-        self._record = replace(self._record, child=None, status="exited", exit_status=status)
-        failures = undo(self._record)
-        self._claim.write(replace(self._record, undo=() if not failures else self._record.undo))
-        if failures:
-            raise SetupError(
-                plugin="core",
-                stage="cleanup",
-                attempted=f"clean up after {self.name}",
-                reason="; ".join(failures),
-                remedy="remove the cause and run `haconiwa gc`",
-            )
-        return status
-
-    def remove(self) -> None:
-        """Forget an exited container: its record and its log."""
-        self._claim.remove()
-
-    def release(self) -> None:
-        """Leave the record of an exited container where it is."""
-        self._claim.release()
 
 
 def start(plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel | None = None) -> Running:
@@ -155,7 +105,7 @@ class _Start:
         self._close_descriptors()
         for _, pidfd in self._processes.values():
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            _reap(pidfd)
+            reap(pidfd)
             os.close(pidfd)
         failures = undo(replace(self._record, child=None))
         if failures:
@@ -286,7 +236,7 @@ class _Start:
     def _died(self) -> SetupError:
         status = EXIT_SETUP
         for _, pidfd in self._processes.values():
-            status = _reap(pidfd)
+            status = reap(pidfd)
             os.close(pidfd)
         self._processes.clear()
         return SetupError(
@@ -323,19 +273,6 @@ class _Start:
 
     def _reap_intermediates(self) -> None:
         for _, pidfd in self._processes.values():
-            _reap(pidfd)
+            reap(pidfd)
             os.close(pidfd)
         self._processes.clear()
-
-
-def _kill_group(leader: int) -> None:
-    # Where only the ended leader is left in the group, there is nobody to signal.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
-def _reap(pidfd: int) -> int:
-    """Wait for a process to end and return its status, 128 + n for a signal n."""
-    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | c.WALL)
-    assert result is not None
-    return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status

@@ -14,7 +14,8 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
 from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.runtime.record import Store
-from haconiwa_core.runtime.start import Running, start
+from haconiwa_core.runtime.running import Running
+from haconiwa_core.runtime.start import start
 from haconiwa_core.testing.plans import plan_of
 
 _STREAMS = ("stdin", "stdout", "stderr")
