@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from haconiwa_chroot import Chroot
@@ -30,6 +31,8 @@ from haconiwa_rlimit import Rlimit
 
 from haconiwa_core import Container
 from haconiwa_core.host import gather
+from haconiwa_core.launch.choice import Launcher, choose_launcher
+from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
@@ -81,10 +84,12 @@ def ours(folder: Path) -> dict[str, Callable[[], None]]:
     store = Store(folder / "state")
     streams = {"stdin": 0, "stdout": 1, "stderr": 2}
 
-    def warm() -> None:
-        running = start(planned, store.claim_unique("bench"), streams)
+    def warm(launcher: Launcher) -> None:
+        running = start(planned, store.claim_unique("bench"), streams, launcher=launcher)
         running.wait()
         running.remove()
+
+    launchers = {launcher.name: launcher for launcher in (DirectLauncher(), choose_launcher())}
 
     file = folder / "bench.toml"
     file.write_text(
@@ -92,7 +97,8 @@ def ours(folder: Path) -> dict[str, Callable[[], None]]:
         "[mount]\nproc = true\nmasked = []\nread_only = []\n[rlimit]\nnofile = 1024\n"
     )
     cold = [sys.executable, "-I", "-m", "haconiwa_core", "run", "--rm", str(file)]
-    return {"haconiwa warm, direct": warm, "haconiwa run": lambda: call(cold)}
+    ways = {f"haconiwa warm, {name}": partial(warm, launcher) for name, launcher in launchers.items()}
+    return {**ways, "haconiwa run": partial(call, cold)}
 
 
 def peers(folder: Path) -> dict[str, Callable[[], None]]:

@@ -135,6 +135,9 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--launcher", choices=("helper", "direct"), help="what starts it; the helper if it is installed"
+    )
     parser.add_argument("--with", dest="enabled", action="append", default=[], metavar="FEATURE", help="add a feature")
     parser.add_argument("--without", dest="disabled", action="append", default=[], metavar="FEATURE", help="leave out")
     parser.add_argument(

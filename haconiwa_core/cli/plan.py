@@ -6,6 +6,7 @@ from argparse import Namespace as Options
 
 from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.cli.selection import host_facts, selected
+from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan_all
@@ -20,13 +21,15 @@ def main(options: Options, log: Log) -> int:
         return 0
     plugins = Plugins()
     plans = plan_all(selected(options, plugins), host, plugins)
+    launcher = choose_launcher(options.launcher).name
     if options.format == "json":
-        print_json([item.to_json() for item in plans])
+        print_json([{**item.to_json(), "launcher": launcher} for item in plans])
         return 0
     for number, item in enumerate(plans):
         if number:
             print()
         _print(item)
+        print_line(f"launcher: {launcher}")
     return 0
 
 

@@ -7,6 +7,7 @@ from argparse import Namespace as Options
 from haconiwa_core.cli.selection import selected
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import gather
+from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.log import Log
 from haconiwa_core.planning.planner import plan_all
 from haconiwa_core.plugins.loading import Plugins
@@ -21,4 +22,4 @@ def main(options: Options, log: Log) -> int:
     if options.name is not None and len(containers) > 1:
         raise DefinitionError([Problem("--name can name one container only", hint="say which one to run")])
     plans = plan_all(containers, gather(), plugins)
-    return run_all(plans, Store(), name=options.name, remove=options.rm, log=log)
+    return run_all(plans, Store(), choose_launcher(options.launcher), name=options.name, remove=options.rm, log=log)

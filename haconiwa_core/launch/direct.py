@@ -11,14 +11,32 @@ import os
 import socket
 from collections.abc import Iterable
 
-from haconiwa_core.launch.interpreter import Kernel, Memory, run
+from haconiwa_core.launch.interpreter import Kernel, Memory, linux_kernel, run
 from haconiwa_core.linux.handshake import RECORD
 from haconiwa_core.program import Program
 
-NAME = "direct"
-
 _LAUNCHER_FAILED = 125
 _LAST_DESCRIPTOR = 2**31 - 1
+
+
+class DirectLauncher:
+    """Starts programs by forking this process.
+
+    Args:
+        kernel: runs the calls; the running kernel by default.
+    """
+
+    name = "direct"
+
+    def __init__(self, kernel: Kernel | None = None) -> None:
+        self._kernel = kernel or linux_kernel()
+
+    def launch(self, program: Program, descriptors: dict[str, int]) -> socket.socket:
+        """Start a program and return the host's end of its channel; see `choice.Launcher`."""
+        return launch(program, descriptors, self._kernel)
+
+    def close(self) -> None:
+        """Do nothing: every start has its own process, which has ended."""
 
 
 def launch(program: Program, descriptors: dict[str, int], kernel: Kernel) -> socket.socket:

@@ -9,9 +9,11 @@ import os
 import selectors
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from types import FrameType
 
 from haconiwa_core.errors import HaconiwaError, SetupError
+from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.orphans import adopted_orphans
@@ -36,12 +38,15 @@ _CHUNK = 1 << 16
 _LINE_LIMIT = 1 << 20
 
 
-def run_all(plans: Sequence[Plan], store: Store, *, name: str | None, remove: bool, log: Log) -> int:
+def run_all(
+    plans: Sequence[Plan], store: Store, launcher: Launcher, *, name: str | None, remove: bool, log: Log
+) -> int:
     """Run containers until all have ended.
 
     Args:
         plans: one for each container. The output of several is prefixed with their names.
         store: where records are kept.
+        launcher: starts them; closed at the end.
         name: the only container's; None makes unique ones.
         remove: forget each container when it has ended.
         log: for what cannot be cleaned up.
@@ -53,10 +58,10 @@ def run_all(plans: Sequence[Plan], store: Store, *, name: str | None, remove: bo
         SetupError: a container could not be started; those that were have been ended.
     """
     session = _Session(prefixed=len(plans) > 1)
-    with _Forwarding(session), adopted_orphans():
+    with _Forwarding(session), adopted_orphans(), closing(launcher):
         try:
             for item in plans:
-                session.start(item, store, name)
+                session.start(item, store, launcher, name)
         except BaseException:
             session.send(signal.SIGKILL)
             session.finish(remove, log)
@@ -73,16 +78,16 @@ class _Session:
         self._selector = selectors.DefaultSelector()
         self._received: list[int] = []
 
-    def start(self, plan: Plan, store: Store, name: str | None) -> None:
+    def start(self, plan: Plan, store: Store, launcher: Launcher, name: str | None) -> None:
         claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
         if not self._prefixed:
-            self._add(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}))
+            self._add(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}, launcher=launcher))
             return
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         streams = {"stdin": nothing, "stdout": outputs[0][1], "stderr": outputs[1][1]}
         try:
-            self._add(start(plan, claim, streams))
+            self._add(start(plan, claim, streams, launcher=launcher))
         finally:
             for descriptor in streams.values():
                 os.close(descriptor)

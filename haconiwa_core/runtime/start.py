@@ -13,7 +13,8 @@ from dataclasses import replace
 from itertools import accumulate
 
 from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_SETUP, SetupError
-from haconiwa_core.launch import direct
+from haconiwa_core.launch.choice import Launcher
+from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, linux_kernel
 from haconiwa_core.launch.local import Values, resolve, run_host_step
 from haconiwa_core.linux.calls import Call
@@ -30,19 +31,27 @@ GO = b"\1"
 _DESCRIPTORS_PER_MESSAGE = 4
 
 
-def start(plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel | None = None) -> Running:
+def start(
+    plan: Plan,
+    claim: Claim,
+    streams: Mapping[str, int],
+    kernel: Kernel | None = None,
+    launcher: Launcher | None = None,
+) -> Running:
     """Start a planned container.
 
     Args:
         plan: for this host.
         claim: the instance's name; it is given up if the start fails.
         streams: descriptors for the standard streams that are inherited, by "stdin" ....
-        kernel: what runs the calls; the running kernel by default.
+        kernel: what runs the calls of the host's steps; the running kernel by default.
+        launcher: what runs the program; a fork of this process by default.
 
     Raises:
         SetupError: a step failed; everything done before is undone and the name is free.
     """
-    starting = _Start(plan, claim, streams, kernel or linux_kernel())
+    kernel = kernel or linux_kernel()
+    starting = _Start(plan, claim, streams, kernel, launcher or DirectLauncher(kernel))
     try:
         return starting.run()
     except BaseException as error:
@@ -53,10 +62,13 @@ def start(plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel |
 
 
 class _Start:
-    def __init__(self, plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel) -> None:
+    def __init__(
+        self, plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel, launcher: Launcher
+    ) -> None:
         self._plan = plan
         self._claim = claim
         self._kernel = kernel
+        self._launcher = launcher
         self._values: Values = {
             "name": claim.name,
             "directory": str(claim.directory),
@@ -81,7 +93,7 @@ class _Start:
         self._host_stage(Stage.PREPARE)
         descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
         try:
-            self._channel = direct.launch(self._plan.program, descriptors, self._kernel)
+            self._channel = self._launcher.launch(self._plan.program, descriptors)
         except OSError as error:
             raise SetupError(
                 plugin="core", stage="CLONE", attempted="start the launcher", number=error.errno or 0

@@ -156,7 +156,8 @@ def test_a_plan_is_a_table(files):
     assert lines[0] == "a on Linux 6.12.0 x86_64 as user 0"
     assert lines[1].split() == ["STAGE", "PLUGIN", "STEP"]
     assert any(line.split() == ["CREDENTIALS", "core", "change_directory('/tmp')"] for line in lines)
-    assert lines[-1].startswith("note: ")
+    assert lines[-2].startswith("note: ")
+    assert lines[-1] in ("launcher: helper", "launcher: direct")
 
 
 def test_a_plan_for_programs_holds_every_call(files):

@@ -176,7 +176,7 @@ def readable_path() -> str:
     """Return a PYTHONPATH with which an ordinary user's Python finds what this one has; skip if it may not."""
     code = "import haconiwa_core, json, pluggy, sys; json.dump(sys.version_info[:2], sys.stdout)"
     folders = [folder for folder in sys.path if folder.endswith("site-packages")]
-    path = os.pathsep.join([*folders, str(TREE), *map(str, TREE.glob("plugins/*"))])
+    path = os.pathsep.join([*folders, str(TREE), *map(str, [*TREE.glob("plugins/*"), *TREE.glob("contrib/*")])])
     done = subprocess.run(
         [*PYTHON_AS_NOBODY, "-c", code],
         env={"PYTHONPATH": path},

@@ -12,7 +12,7 @@ from system.world import make_root
 UID = 65534
 PYTHON = "/usr/bin/python3"
 CHECKOUT = Path(__file__).parents[2]
-PATHS = [CHECKOUT, sysconfig.get_path("purelib"), *sorted(CHECKOUT.glob("plugins/*"))]
+PATHS = [CHECKOUT, sysconfig.get_path("purelib"), *sorted([*CHECKOUT.glob("plugins/*"), *CHECKOUT.glob("contrib/*")])]
 
 
 def as_user(*command, **keywords):

@@ -36,14 +36,14 @@ def _strace():
         pytest.skip("needs strace")
 
 
-def traced(tmp_path, definition, *options):
+def traced(tmp_path, definition, *options, launcher="direct"):
     """Run a definition under strace; return {pid: [(call, arguments, result)]} in order of appearance."""
     file = tmp_path / "definition.py"
     file.write_text(definition)
     out = tmp_path / "strace"
     names = sorted({call.name for call in Call} - {call.name for call in NOT_TRACED} | set(OTHERS))
     command = ["strace", "-f", "-X", "raw", "-s", "4096", "-e", "signal=none", "-e", f"trace={','.join(names)}"]
-    run = [sys.executable, "-m", "haconiwa_core", "run", *options, file]
+    run = [sys.executable, "-m", "haconiwa_core", "run", "--launcher", launcher, *options, file]
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
     done = subprocess.run(
         [*command, "-o", out, *run],
@@ -110,7 +110,9 @@ def children_of(processes):
     """Return the calls of the cloned processes, each up to its program's start."""
     _supervisor, launcher, *children = processes.values()
     assert [name for name, _, _ in launcher if name in ("clone3", *OTHERS)] == ["clone3"]
-    return [list(until_exec(calls)) for calls in children]
+    # The helper's child lets go of the helper's own socket first of all.
+    first = children[0]
+    return [list(until_exec(calls)) for calls in (first[first[0][:2] == ("close", ["0"]) :], *children[1:])]
 
 
 def until_exec(calls):
@@ -120,10 +122,11 @@ def until_exec(calls):
             return
 
 
+@pytest.mark.parametrize("launcher", ["direct", "helper"])
 @pytest.mark.parametrize("shifted", [False, True], ids=["root", "shifted"])
-def test_children_make_the_calls_of_the_plan(root, tmp_path, shifted):
+def test_children_make_the_calls_of_the_plan(root, tmp_path, shifted, launcher):
     plan = planned(Container("traced", ["/bin/true"], everything(root, shifted=shifted), stdin="null"))
-    children = children_of(traced(tmp_path, DEFINITION.format(root=str(root), shifted=shifted)))
+    children = children_of(traced(tmp_path, DEFINITION.format(root=str(root), shifted=shifted), launcher=launcher))
     assert len(children) == len(plan.program.processes)
     # Each process begins with the call of the one before that clones it.
     assert [[name for name, _, _ in calls].count("clone3") for calls in children] == [1, 0]

@@ -1,0 +1,42 @@
+"""Build the launcher with gcc, as a program without a C library, into the package."""
+
+import os
+import subprocess
+
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+
+FLAGS = (
+    *("-Os", "-static", "-nostdlib", "-ffreestanding", "-fno-builtin", "-fno-stack-protector"),
+    *("-fno-asynchronous-unwind-tables", "-std=c11", "-Wl,--build-id=none", "-s"),
+    *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
+)
+
+
+class BuildProgram(build_ext):
+    """Compiles an executable where setuptools expects a module."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile and link the sources of one program."""
+        target = self.get_ext_fullpath(ext.name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        subprocess.run([os.environ.get("CC", "gcc"), *FLAGS, "-o", target, *ext.sources], check=True)
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Return its path without the ending of a module."""
+        return os.path.join(*fullname.split("."))
+
+
+class Wheel(bdist_wheel):
+    """Fits every Python 3 on this kind of machine."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """Return the tags of the wheel's name."""
+        return "py3", "none", super().get_tag()[2]
+
+
+setup(
+    ext_modules=[Extension("haconiwa_launcher.launcher", ["src/serve.c", "src/run.c", "src/check.c"])],
+    cmdclass={"build_ext": BuildProgram, "bdist_wheel": Wheel},
+)
