@@ -50,7 +50,7 @@ def distributions() -> Iterator[Distribution]:
         data: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
         folder = file.parent
         tests = folder / "tests" / "core" if folder == ROOT else folder / "tests"
-        yield Distribution(folder, data["project"]["name"], data["tool"]["flit"]["module"]["name"], tests)
+        yield Distribution(folder, data["project"]["name"], data["project"]["name"].replace("-", "_"), tests)
 
 
 @impl

@@ -52,7 +52,7 @@ class Undo:
     """How to remove what one step left on the host.
 
     Args:
-        function: name in `haconiwa_core.linux`.
+        function: name in `haconiwa_core.linux.undo`.
         arguments: plain values.
         plugin: whose step it was, for messages.
         lasting: what the step left is meant to stay once the container has started.

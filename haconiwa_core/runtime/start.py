@@ -106,9 +106,10 @@ class _Start:
         pid, pidfd = self._processes.pop(self._last_process)
         self._reap_intermediates()
         self._channel.close()
-        self._record = without_lasting(replace(self._record, status="running"))
-        self._claim.write(self._record)
-        return Running(self._claim, self._record, pid, pidfd)
+        started = without_lasting(self._record)
+        if started != self._record:
+            self._claim.write(started)
+        return Running(self._claim, started, pid, pidfd)
 
     def roll_back(self) -> tuple[str, ...]:
         """Undo everything; return what could not be undone."""
@@ -135,7 +136,8 @@ class _Start:
         if gate.host_stage:
             self._host_stage_at_gate(gate.host_stage)
         if gate.stage is Stage.ADOPT:
-            self._record = replace(self._record, child=Process.of(pid))
+            # Written before the child goes on, so that it can be killed whatever happens to this process.
+            self._record = replace(self._record, child=Process.of(pid), status="running")
             self._claim.write(self._record)
         assert self._channel is not None
         # A child that has failed or died meanwhile is found out about by what is received next.
