@@ -2,16 +2,13 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-FLAGS = (
-    *("-Os", "-static", "-nostdlib", "-ffreestanding", "-fno-builtin", "-fno-stack-protector"),
-    *("-fno-asynchronous-unwind-tables", "-std=c11", "-Wl,--build-id=none", "-s"),
-    *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
-)
+FLAGS = Path("src/compile_flags.txt").read_text().split()
 
 
 class BuildProgram(build_ext):

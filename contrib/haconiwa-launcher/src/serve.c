@@ -4,6 +4,7 @@
 
 enum { SOCKET = 0, DESCRIPTORS = 253, MAXIMUM_SIZE = 1 << 24, FAILED = 125 };
 enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, MSG_CTRUNC = 8, MSG_CMSG_CLOEXEC = 0x40000000, MSG_NOSIGNAL = 0x4000 };
+enum { PR_SET_DUMPABLE = 4 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, SEEK_END = 2, EPROTO = 71 };
 
 struct part { void *base; size_t length; };
@@ -34,7 +35,10 @@ static void send_record(int channel, int32_t number, int32_t code, int32_t pidfd
 {
     struct record record = {number, code};
     struct part part = {&record, sizeof record};
-    struct control control = {offsetof(struct control, descriptors) + sizeof pidfd, SOL_SOCKET, SCM_RIGHTS, {pidfd}};
+    struct {
+        size_t length;
+        int32_t level, type, descriptor;
+    } control = {offsetof(struct control, descriptors) + sizeof pidfd, SOL_SOCKET, SCM_RIGHTS, pidfd};
     struct message message = {.parts = &part, .part_count = 1};
 
     if (pidfd >= 0) {
@@ -145,8 +149,12 @@ static void serve(void)
     }
 }
 
-__attribute__((noreturn, force_align_arg_pointer)) void _start(void)
+__attribute__((noreturn)) ENTRY void _start(void)
 {
+    /* Nobody without CAP_SYS_PTRACE may look into it. An ordinary user's stays open until the ids of
+     * its child are mapped, for that is done through files of /proc. */
+    if (syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) == 0)
+        syscall6(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
     serve();
     leave(0);
 }

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -108,5 +109,8 @@ def test_nothing_of_it_can_be_reached_from_inside(launcher, tmp_path):
     assert link == "/memfd:haconiwa-launcher (deleted)"
     with pytest.raises(OSError, match=r"Text file busy|not permitted|Permission"):
         os.open(f"/proc/{launcher._pid}/exe", os.O_WRONLY)
+    look = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", "head", "-c1", f"/proc/{launcher._pid}/exe"]
+    found = subprocess.run(look, capture_output=True, text=True, check=False)
+    assert "Permission denied" in found.stderr
     running.send_signal(signal.SIGKILL)
     running.wait()
