@@ -11,7 +11,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -229,11 +229,3 @@ def suggestion(name: str, known: typing.Iterable[Any]) -> str:
     """Return `did you mean "..."?` for the nearest known name, or ""."""
     close = difflib.get_close_matches(name, [word for word in known if isinstance(word, str)], n=1)
     return f'did you mean "{close[0]}"?' if close else ""
-
-
-def walk(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the (name, value) pairs of a dataclass that differ from their defaults."""
-    for item in dataclasses.fields(value):
-        current = getattr(value, item.name)
-        if current != item.default:
-            yield item.name, current
