@@ -136,7 +136,7 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--launcher", choices=("helper", "direct"), help="what starts it; the helper if it is installed"
+        "--launcher", metavar="NAME", help="what starts it: direct, or an installed one, such as helper"
     )
     parser.add_argument("--with", dest="enabled", action="append", default=[], metavar="FEATURE", help="add a feature")
     parser.add_argument("--without", dest="disabled", action="append", default=[], metavar="FEATURE", help="leave out")

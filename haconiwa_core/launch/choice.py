@@ -1,4 +1,4 @@
-"""Which launcher starts containers: the static helper where it is installed, else this interpreter."""
+"""Which launcher starts containers: the one that is installed, else this interpreter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Protocol
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.launch.direct import DirectLauncher
-from haconiwa_core.launch.helper import HelperLauncher
 from haconiwa_core.plugins.discovery import API
 from haconiwa_core.program import Program
 
@@ -42,20 +41,20 @@ def choose_launcher(name: str | None = None) -> Launcher:
     """Return the launcher that starts containers on this host.
 
     Args:
-        name: "helper" or "direct"; None takes the helper where it is installed.
+        name: "direct", or of an installed one; None takes the installed one, if there is any.
 
     Raises:
-        PluginError: the helper is asked for and not installed, several distributions provide
-            one, or it cannot be loaded.
+        PluginError: there is none of this name, several are installed, or it cannot be loaded.
     """
-    found = [] if name == DirectLauncher.name else sorted(entry_points(group=GROUP), key=lambda item: item.value)
-    if not found and name == HelperLauncher.name:
-        raise PluginError("no launcher is installed but this interpreter; pip install haconiwa-launcher")
-    if not found:
+    installed = list(entry_points(group=GROUP))
+    if name == DirectLauncher.name or (name is None and not installed):
         return DirectLauncher()
-    if len(found) > 1:
-        raise PluginError(f"several launchers are installed: {', '.join(item.value for item in found)}; keep one")
+    found = [item for item in installed if name in (None, item.name)]
+    if len(found) != 1:
+        names = ", ".join(sorted(item.name for item in installed)) or "none"
+        raise PluginError(f"one launcher {name or ''} is wanted; installed are: {names}")
     try:
-        return HelperLauncher(found[0].load()())
+        launcher: Launcher = found[0].load()()
     except (ImportError, AttributeError) as error:
         raise PluginError(f"the launcher {found[0].value} is broken: {error}") from error
+    return launcher

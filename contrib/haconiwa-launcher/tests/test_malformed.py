@@ -11,10 +11,9 @@ from array import array
 from pathlib import Path
 
 import pytest
-from haconiwa_launcher import executable
+from haconiwa_launcher.client import HelperLauncher, _sealed
+from haconiwa_launcher.encoding import encode
 
-from haconiwa_core.launch.encoding import encode
-from haconiwa_core.launch.helper import HelperLauncher, _sealed
 from haconiwa_core.linux.handshake import RECORD
 from haconiwa_core.testing import plan_of
 
@@ -38,7 +37,7 @@ def test_mutated_programs_stay_within_their_bytes(tmp_path):
 
 @pytest.fixture
 def launcher():
-    launcher = HelperLauncher(executable())
+    launcher = HelperLauncher()
     yield launcher
     launcher.close()
 

@@ -7,13 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from haconiwa_launcher import executable
+from haconiwa_launcher.client import HelperLauncher
 
-from haconiwa_core.errors import SetupError
+from haconiwa_core.errors import PluginError, SetupError
 from haconiwa_core.facts import Namespace
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
-from haconiwa_core.launch.helper import HelperLauncher
 from haconiwa_core.linux.constants import CLONE_NEWPID, CLONE_NEWUTS
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.start import start
@@ -26,7 +25,7 @@ OWN = (Namespace("pid", CLONE_NEWPID), Namespace("uts", CLONE_NEWUTS))
 
 @pytest.fixture
 def launcher():
-    with closing(HelperLauncher(executable())) as launcher:
+    with closing(HelperLauncher()) as launcher:
         yield launcher
 
 
@@ -45,9 +44,15 @@ def resident(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def test_it_is_the_one_that_is_used():
-    with closing(choose_launcher()) as found:
-        assert found.name == "helper"
+@pytest.mark.parametrize(("name", "used"), [(None, "helper"), ("helper", "helper"), ("direct", "direct")])
+def test_which_launcher_is_used(name, used):
+    with closing(choose_launcher(name)) as found:
+        assert found.name == used
+
+
+def test_a_launcher_that_nobody_provides():
+    with pytest.raises(PluginError, match="one launcher other is wanted; installed are: helper"):
+        choose_launcher("other")
 
 
 @pytest.mark.parametrize(("command", "status"), [("exit 0", 0), ("exit 42", 42), ("kill -9 $$; exit 7", 7)])

@@ -8,11 +8,11 @@ import os
 import socket
 import struct
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 
-from haconiwa_core.launch.encoding import encode
 from haconiwa_core.program import Program
+from haconiwa_launcher import executable
+from haconiwa_launcher.encoding import encode
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _FIRST_SLOTS = ("clone", "pidfd", "channel")
@@ -23,21 +23,19 @@ class HelperLauncher:
 
     Safe from several threads. It ends when it is closed, or with this process.
 
-    Args:
-        executable: path of the static program; it is read once, and run from memory.
+    The static program is read once, and run from memory.
     """
 
     name = "helper"
 
-    def __init__(self, executable: Path) -> None:
-        self._executable = executable
+    def __init__(self) -> None:
         self._image: bytes | None = None
         self._lock = Lock()
         self._socket: socket.socket | None = None
         self._pid = 0
 
     def launch(self, program: Program, descriptors: dict[str, int]) -> socket.socket:
-        """Start a program and return the host's end of its channel; see `direct.launch`.
+        """Start a program and return the host's end of its channel; see `haconiwa_core.launch.choice.Launcher`.
 
         Raises:
             OSError: the helper could not be spawned or reached.
@@ -79,7 +77,7 @@ class HelperLauncher:
 
     def _spawn(self) -> socket.socket:
         if self._image is None:
-            self._image = self._executable.read_bytes()
+            self._image = executable().read_bytes()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # From a sealed memory file: the program on disk is out of every container's reach.
         program = _sealed("haconiwa-launcher", self._image)
