@@ -10,6 +10,7 @@ import array
 import os
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 from haconiwa_core.launch.interpreter import Kernel, Memory, linux_kernel, run
 from haconiwa_core.linux.handshake import RECORD
@@ -68,7 +69,9 @@ def launch(program: Program, descriptors: dict[str, int], kernel: Kernel) -> soc
         finally:
             os._exit(_LAUNCHER_FAILED)
     theirs.close()
-    os.waitpid(pid, 0)
+    # A host program that ignores SIGCHLD, or reaps everything, leaves nothing to wait for.
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
     return ours
 
 

@@ -111,11 +111,16 @@ def start_time(pid: int) -> int:
 
     Together with the pid it names a process for as long as the host is up.
     """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(text.rpartition(")")[2].split()[19])
+    return _parent_and_start(pid)[1]
+
+
+def descendants(pid: int) -> list[tuple[int, int]]:
+    """Return pid and start time of each process below one, as one look over /proc finds them (proc(5))."""
+    processes = {int(name): _parent_and_start(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    below = [pid]
+    for ancestor in below:
+        below += [child for child, (parent, _) in processes.items() if parent == ancestor]
+    return [(child, processes[child][1]) for child in below[1:]]
 
 
 def adopt_orphans(adopt: bool) -> None:
@@ -151,6 +156,16 @@ def kill_process(pid: int, started: int) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def _parent_and_start(pid: int) -> tuple[int, int]:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, 0
+    # The name stands in parentheses and may hold any byte.
+    fields = text.rpartition(")")[2].split()
+    return int(fields[1]), int(fields[19])
 
 
 def _write(path: str, content: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
 import socket
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import accumulate
 
-from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_SETUP, SetupError
+from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, linux_kernel
@@ -23,7 +22,7 @@ from haconiwa_core.planning.plan import Gate, Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.record import Claim, Process, Record, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.remedies import remedy_for
-from haconiwa_core.runtime.running import Running, reap
+from haconiwa_core.runtime.running import Running, is_readable, reap
 from haconiwa_core.stages import Stage
 
 GO = b"\1"
@@ -117,7 +116,8 @@ class _Start:
             self._channel.close()
         self._close_descriptors()
         for _, pidfd in self._processes.values():
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             reap(pidfd)
             os.close(pidfd)
         failures = undo(replace(self._record, child=None))
@@ -150,7 +150,7 @@ class _Start:
         except SetupError:
             assert self._channel is not None
             # A child that waits says nothing; if this one did, its end is why the host's step has failed.
-            if select.select([self._channel], [], [], 0)[0]:
+            if is_readable(self._channel.fileno(), 0):
                 self._receive_until(Stage.EXEC)
             raise
 
@@ -248,16 +248,17 @@ class _Start:
         return instructions[index].number
 
     def _died(self) -> SetupError:
-        status = EXIT_SETUP
+        status: int | None = None
         for _, pidfd in self._processes.values():
             status = reap(pidfd)
             os.close(pidfd)
         self._processes.clear()
+        told = "unknown" if status is None else status
         return SetupError(
             plugin="core",
             stage="child",
             attempted="set up the container",
-            reason=f"its process ended with status {status} before the command was reached",
+            reason=f"its process ended with status {told} before the command was reached",
         )
 
     def _error(self, planned: PlannedStep, code: int, reason: str = "", call: str = "") -> SetupError:
