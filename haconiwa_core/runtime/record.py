@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -145,6 +146,27 @@ class Store:
         Raises:
             RecordError: the name is taken, malformed, or the directory cannot be made.
         """
+        try:
+            claim = self._claim(name)
+        except FileExistsError as error:
+            raise RecordError(
+                f"the name {name} is in use, or its last container was not cleaned up; `haconiwa gc` cleans up"
+            ) from error
+        if claim is None:
+            raise RecordError(f"the name {name} was taken at the same moment")
+        return claim
+
+    def claim_unique(self, base: str) -> Claim:
+        """Claim a name like `web-3f9a` for an instance of the definition `web`."""
+        for _ in range(_UNIQUE_ATTEMPTS):
+            with suppress(FileExistsError):
+                claim = self._claim(f"{base[:120]}-{secrets.token_hex(2)}")
+                if claim is not None:
+                    return claim
+        raise RecordError(f"no free name like {base}-XXXX; `haconiwa gc` removes records of exited containers")
+
+    def _claim(self, name: str) -> Claim | None:
+        """Make and lock a directory; None if somebody has removed or locked it in between."""
         if not is_name(name):
             raise RecordError(f"{name!r} cannot name a container")
         path = self.directory / name
@@ -153,23 +175,11 @@ class Store:
             _check_private(self.directory)
             path.mkdir(mode=0o700)
             descriptor = _lock(path)
-        except FileExistsError as error:
-            raise RecordError(
-                f"the name {name} is in use, or its last container was not cleaned up; `haconiwa gc` cleans up"
-            ) from error
+        except FileExistsError:
+            raise
         except OSError as error:
             raise RecordError(f"cannot make {path}: {error.strerror}") from error
-        if descriptor is None:
-            raise RecordError(f"the name {name} was taken at the same moment")
-        return Claim(path, descriptor)
-
-    def claim_unique(self, base: str) -> Claim:
-        """Claim a name like `web-3f9a` for an instance of the definition `web`."""
-        for _ in range(_UNIQUE_ATTEMPTS):
-            name = f"{base[:120]}-{secrets.token_hex(2)}"
-            if not (self.directory / name).exists():
-                return self.claim(name)
-        raise RecordError(f"no free name like {base}-XXXX; `haconiwa gc` removes records of exited containers")
+        return Claim(path, descriptor) if descriptor is not None else None
 
     def take_over(self, name: str) -> Claim | None:
         """Lock an existing instance whose supervisor is gone; None if somebody has it."""

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given, strategies as st
@@ -212,6 +213,18 @@ def test_unique_names_begin_with_the_definitions(store, name):
     claims = [store.claim_unique(name) for _ in range(20)]
     assert len({claim.name for claim in claims}) == 20
     assert all(claim.name.startswith(name[:120] + "-") for claim in claims)
+    for claim in claims:
+        claim.release()
+
+
+@pytest.mark.parametrize("_round", range(20))
+def test_threads_that_hit_on_the_same_unique_name_get_others(store, monkeypatch, _round):
+    drawn = count()
+    # Every name is drawn eight times, which chance does to many thousands of containers.
+    monkeypatch.setattr("secrets.token_hex", lambda _: f"{next(drawn) // 8:04x}")
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(store.claim_unique, ["web"] * 8))
+    assert len({claim.name for claim in claims}) == 8
     for claim in claims:
         claim.release()
 
