@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from haconiwa_core.container import Container
-    from haconiwa_core.errors import (
-        DefinitionError,
-        HaconiwaError,
-        PayloadError,
-        PluginError,
-        RecordError,
-        SetupError,
-    )
+    from haconiwa_core.errors import DefinitionError, HaconiwaError, PluginError, RecordError, SetupError
     from haconiwa_core.feature import Feature, option
     from haconiwa_core.operation import Slot
     from haconiwa_core.plugins.hookspecs import hookimpl
-    from haconiwa_core.runtime.library import Result, RunningContainer, Runtime
     from haconiwa_core.stages import Stage
     from haconiwa_core.steps import Step
 
@@ -30,12 +22,8 @@ __all__ = [
     "DefinitionError",
     "Feature",
     "HaconiwaError",
-    "PayloadError",
     "PluginError",
     "RecordError",
-    "Result",
-    "RunningContainer",
-    "Runtime",
     "SetupError",
     "Slot",
     "Stage",
@@ -49,12 +37,8 @@ _HOMES = {
     "DefinitionError": "errors",
     "Feature": "feature",
     "HaconiwaError": "errors",
-    "PayloadError": "errors",
     "PluginError": "errors",
     "RecordError": "errors",
-    "Result": "runtime.library",
-    "RunningContainer": "runtime.library",
-    "Runtime": "runtime.library",
     "SetupError": "errors",
     "Slot": "operation",
     "Stage": "stages",

@@ -6,10 +6,6 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from haconiwa_core.runtime.library import Result
 
 EXIT_DEFINITION = 2
 EXIT_SETUP = 125
@@ -103,15 +99,6 @@ class SetupError(HaconiwaError):
         self.cleanup: tuple[str, ...] = ()
         self.exit_status = exit_status
         super().__init__(f"{plugin}: {stage}: {attempted}: {self.reason}{f'; {remedy}' if remedy else ''}")
-
-
-class PayloadError(HaconiwaError):
-    """A command that was run with `check=True` has not ended with exit status 0; `result` says how."""
-
-    def __init__(self, name: str, result: Result) -> None:
-        self.result = result
-        self.exit_status = EXIT_SETUP if result.exit_status is None else result.exit_status
-        super().__init__(f"the command of {name} has ended with status {result.exit_status} ({result.reason})")
 
 
 def describe_errno(number: int, meaning: str = "") -> str:

@@ -17,9 +17,10 @@ import pytest
 from haconiwa_chroot import Chroot
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
+from haconiwa_runtime import PayloadError, Runtime
 from hypothesis import given, settings, strategies as st
 
-from haconiwa_core import Container, DefinitionError, PayloadError, RecordError, Runtime, SetupError
+from haconiwa_core import Container, DefinitionError, RecordError, SetupError
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.linux.host import descendants
 from haconiwa_core.runtime.record import Store
@@ -335,7 +336,8 @@ HOSTS = {
 HOST = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from haconiwa_core import Container, Runtime, SetupError
+from haconiwa_core import Container, SetupError
+from haconiwa_runtime import Runtime
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.runtime.record import Store
 

@@ -11,16 +11,16 @@ from threading import Lock
 from typing import Any, Literal
 
 from haconiwa_core.container import Container
-from haconiwa_core.errors import PayloadError, RecordError, SetupError
+from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, RecordError, SetupError
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.baseline import STREAMS
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.exchange import Exchange
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.running import Running, Usage, is_readable
 from haconiwa_core.runtime.start import start
+from haconiwa_runtime.exchange import Exchange
 
 MAX_OUTPUT = 1 << 20
 
@@ -43,6 +43,15 @@ class Result:
     stderr: bytes
     reason: Literal["exited", "signaled", "unknown", "timeout", "output-limit"]
     usage: Usage | None
+
+
+class PayloadError(HaconiwaError):
+    """A command that was run with `check=True` has not ended with exit status 0; `result` says how."""
+
+    def __init__(self, name: str, result: Result) -> None:
+        self.result = result
+        self.exit_status = EXIT_SETUP if result.exit_status is None else result.exit_status
+        super().__init__(f"the command of {name} has ended with status {result.exit_status} ({result.reason})")
 
 
 class Runtime:
