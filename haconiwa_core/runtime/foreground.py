@@ -162,11 +162,13 @@ class _Forwarding:
         self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> None:
-        for number in FORWARDED:
-            try:
+        try:
+            for number in FORWARDED:
                 self._former[number] = signal.signal(number, lambda got, _frame: self._session.send(got))
-            except ValueError as error:
-                raise HaconiwaError("containers run in the foreground from the main thread only") from error
+            # A caller may have left it ignored, and the kernel would throw the exit statuses away.
+            self._former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        except ValueError as error:
+            raise HaconiwaError("containers run in the foreground from the main thread only") from error
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():

@@ -196,3 +196,11 @@ def test_commands_that_end_at_once(leaves_nothing):
     """The child may be gone before the parent looks."""
     for _ in range(20):
         assert haconiwa("run", "--rm", "--with", "ns-pid", "--", "/bin/true").returncode == 0
+
+
+def test_the_status_is_true_where_the_caller_ignores_the_end_of_children(leaves_nothing):
+    words = [*HACONIWA, "run", "--rm", "--", "/bin/sh", "-c", "exit 7"]
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    assert subprocess.run([sys.executable, "-c", ignoring, *words], check=False, timeout=60).returncode == 7
