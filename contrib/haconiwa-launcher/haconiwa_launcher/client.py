@@ -33,6 +33,7 @@ class HelperLauncher:
         self._lock = Lock()
         self._socket: socket.socket | None = None
         self._pid = 0
+        self._owner = 0
 
     def launch(self, program: Program, descriptors: dict[str, int]) -> socket.socket:
         """Start a program and return the host's end of its channel; see `haconiwa_core.launch.choice.Launcher`.
@@ -64,6 +65,10 @@ class HelperLauncher:
 
     def _send(self, request: bytes, descriptors: array.array[int]) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+        if self._socket is not None and self._owner != os.getpid():
+            # A copy in a forked process: the helper's containers would be its parent's children.
+            self._socket.close()
+            self._socket = None
         if self._socket is not None:
             try:
                 self._socket.sendmsg([request], ancillary, socket.MSG_NOSIGNAL)
@@ -78,6 +83,7 @@ class HelperLauncher:
     def _spawn(self) -> socket.socket:
         if self._image is None:
             self._image = executable().read_bytes()
+        self._owner = os.getpid()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # From a sealed memory file: the program on disk is out of every container's reach.
         program = _sealed("haconiwa-launcher", self._image)

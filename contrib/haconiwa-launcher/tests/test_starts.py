@@ -108,6 +108,22 @@ def test_containers_outlive_it_and_it_is_made_anew(launcher, tmp_path):
         assert running.wait() == 128 + signal.SIGKILL
 
 
+def test_a_forked_process_has_a_launcher_of_its_own(launcher, tmp_path):
+    assert started(launcher, tmp_path, "true").wait() == 0
+    former = launcher._pid
+    pid = os.fork()
+    if pid == 0:
+        try:
+            status = started(launcher, tmp_path, "sh", "-c", "exit 5").wait()
+            launcher.close()
+            os._exit(status)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    assert started(launcher, tmp_path, "true").wait() == 0
+    assert launcher._pid == former
+
+
 def test_nothing_of_it_can_be_reached_from_inside(launcher, tmp_path):
     running = started(launcher, tmp_path, "sleep", "1000")
     link = os.readlink(f"/proc/{launcher._pid}/exe")
