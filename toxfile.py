@@ -73,7 +73,7 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
             "mkdir tests",
             f"cp -r {distribution.tests} tests/",
             f"cp {ROOT}/pyproject.toml .",
-            "pytest -q -p no:cacheprovider --hypothesis-profile=ci tests",
+            "pytest -q -p no:cacheprovider tests",
         ]
         if distribution.folder != ROOT:
             install = f"uv pip install --quiet --no-index --find-links {wheels} --reinstall-package"
