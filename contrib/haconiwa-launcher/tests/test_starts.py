@@ -82,15 +82,15 @@ def test_a_failure_names_its_step(launcher, tmp_path):
     )
 
 
-def test_many_starts_leave_it_as_it_was(launcher, tmp_path):
+def test_many_starts_leave_it_as_it_was(launcher, tmp_path, descriptors_at_rest):
     for _ in range(20):
         started(launcher, tmp_path, "true").wait()
     pid = launcher._pid
-    before = len(os.listdir(f"/proc/{pid}/fd")), resident(pid)
+    before = descriptors_at_rest(pid), resident(pid)
     for _ in range(200):
         started(launcher, tmp_path, "true").wait()
     assert launcher._pid == pid
-    assert (len(os.listdir(f"/proc/{pid}/fd")), resident(pid)) == before
+    assert (descriptors_at_rest(pid), resident(pid)) == before
 
 
 def test_containers_outlive_it_and_it_is_made_anew(launcher, tmp_path):
