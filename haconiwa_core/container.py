@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.feature import Feature, Source, written_at
 from haconiwa_core.options import check
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+OWN_KEYS = ("name", "command", "env", "workdir", "stdin", "stdout", "stderr")
+"""What a definition says of the container itself; all else is of its features."""
 
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z", re.ASCII)
 _VARIABLE = re.compile(r"\A[^=\0]+\Z")
@@ -84,9 +88,25 @@ class Container:
         """Return the container's whole environment."""
         return {"PATH": DEFAULT_PATH, **self.env}
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the definition as data that json can write and `definition.stored` reads."""
+        own = {key: getattr(self, key) for key in OWN_KEYS}
+        features = {feature.section: _given(feature) for feature in self.features}
+        return {**own, "env": dict(self.env), "folder": self.folder, "features": features}
+
     def problems(self) -> list[Problem]:
         """Return what is wrong with the container and with the options of its features."""
         return [*_own_problems(self), *_feature_problems(self)]
+
+
+def _given(value: Any) -> Any:
+    """Return a feature, or a part of one, as data; options that have their defaults are left out."""
+    if is_dataclass(value):
+        items = ((item, getattr(value, item.name)) for item in fields(value))
+        return {item.name: _given(inner) for item, inner in items if inner != item.default}
+    if isinstance(value, Mapping):
+        return {key: _given(inner) for key, inner in value.items()}
+    return [_given(inner) for inner in value] if isinstance(value, (tuple, list)) else value
 
 
 def is_name(text: object) -> bool:

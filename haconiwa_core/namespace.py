@@ -76,6 +76,8 @@ def namespace_hooks(
 
     @hookimpl
     def haconiwa_steps(feature: NamespaceFeature, planning: Planning) -> Iterable[Step]:
+        if planning.entry == "attach":
+            return  # The core itself joins what the container has.
         _refuse_contradictions(feature)
         yield from _join(feature, planning)
         if steps:

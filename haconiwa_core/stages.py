@@ -78,5 +78,11 @@ class Stage(IntEnum):
         """Whether the stage runs in the supervising process instead of the container's."""
         return self in _HOST
 
+    @property
+    def once(self) -> bool:
+        """Whether the stage makes the container, and has nothing to do for a process that is attached later."""
+        return self in _ONCE
+
 
 _HOST = (Stage.PREPARE, Stage.ADOPT, Stage.KEEP)
+_ONCE = (Stage.ENTER, Stage.CLONE, Stage.MOUNTS, Stage.ROOT, Stage.KEEP, Stage.IDENTITY)

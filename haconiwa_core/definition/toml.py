@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from haconiwa_core.container import Container
+from haconiwa_core.container import OWN_KEYS, Container
 from haconiwa_core.definition.sections import build_section
 from haconiwa_core.definition.trust import read_trusted
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Feature, Source
 from haconiwa_core.options import suggestion
 from haconiwa_core.plugins.loading import Plugins
-
-OWN_KEYS = ("name", "command", "env", "workdir", "stdin", "stdout", "stderr")
 
 _SECTION = re.compile(r"\s*\[\s*([A-Za-z0-9_.\"' -]+?)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*[=.]")

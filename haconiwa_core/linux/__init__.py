@@ -11,6 +11,8 @@ from haconiwa_core.linux.host import (
     kill_process as kill_process,
     open_log as open_log,
     open_namespace as open_namespace,
+    open_process as open_process,
+    open_root as open_root,
     set_oom_score_adj as set_oom_score_adj,
     start_time as start_time,
     write_id_maps as write_id_maps,

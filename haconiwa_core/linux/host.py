@@ -67,6 +67,41 @@ def open_namespace(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
+def open_process(pid: int, started: int) -> int:
+    """Open a process (pidfd_open(2)).
+
+    Args:
+        pid: of the process.
+        started: its start time, as `start_time` gives it.
+
+    Raises:
+        ProcessLookupError: it has ended; its pid may have come to mean another one.
+    """
+    descriptor = os.pidfd_open(pid)
+    if start_time(pid) != started:
+        os.close(descriptor)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return descriptor
+
+
+def open_root(pid: int, started: int) -> int:
+    """Open the root directory of a process (proc(5)).
+
+    Args:
+        pid: of the process.
+        started: its start time, as `start_time` gives it.
+
+    Raises:
+        ProcessLookupError: it has ended.
+    """
+    descriptor = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    # It was opened while the pid still meant the process, or it is refused.
+    if start_time(pid) != started:
+        os.close(descriptor)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return descriptor
+
+
 def bind_handle(pid: int, kind: str, path: str) -> None:
     """Keep a child's namespace on a path, so that it outlives its processes (mount(2), MS_BIND).
 
@@ -142,12 +177,10 @@ def kill_process(pid: int, started: int) -> None:
         started: its start time, as `start_time` gives it.
     """
     try:
-        descriptor = os.pidfd_open(pid)
+        descriptor = open_process(pid, started)
     except ProcessLookupError:
         return
     try:
-        if start_time(pid) != started:
-            return
         # A process that has not come as far as its own session is reached by its descriptor.
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)

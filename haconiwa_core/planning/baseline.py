@@ -1,4 +1,4 @@
-"""The core's own steps: what every container gets, whatever its features are."""
+"""The core's own steps: what every container and every process in it gets, whatever the features are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.facts import Namespace, NewRoot
-from haconiwa_core.linux.constants import CAP_SETGID, Mode
+from haconiwa_core.linux.constants import CAP_SETGID, CLONE_NEWPID, CLONE_NEWUSER, CloneFlag, Mode
 from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
@@ -18,21 +18,29 @@ if TYPE_CHECKING:
 
 STREAMS = ("stdin", "stdout", "stderr")
 
+_CONTAINER = Slot("container")
+_ROOT = Slot("root")
+
 _OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY
 _INPUT = os.O_RDONLY | os.O_NOCTTY
 
 
 def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
-    """Yield the core's steps of a start.
+    """Yield the core's steps of a start or an attach.
 
     Args:
         planning: with all facts.
         steps: of all features.
     """
     yield from _streams(planning)
-    yield from _settle(planning)
+    if planning.entry == "attach":
+        yield from _join(planning)
+    if planning.initial_ids == (0, 0):
+        yield Step(Stage.SETTLE, linux.become_root, after=(Namespace,))
+    if planning.own_mounts and planning.entry == "start":
+        yield Step(Stage.SETTLE, linux.make_tree_private, after=(Namespace,))
     if planning.facts.get(NewRoot) is None and any(step.stage is Stage.MOUNTS for step in steps):
-        yield Step(Stage.MOUNTS, linux.open_directory, "/", into=Slot("root"))
+        yield Step(Stage.MOUNTS, linux.open_directory, "/", into=_ROOT)
     yield Step(Stage.CREDENTIALS, linux.change_directory, planning.container.workdir)
     replaced = {step.function for step in steps}
     yield from (step for step in _replaceable(planning) if step.function not in replaced)
@@ -51,11 +59,24 @@ def _replaceable(planning: Planning) -> Iterator[Step]:
         yield Step(Stage.CREDENTIALS, linux.set_groups, ())
 
 
-def _settle(planning: Planning) -> Iterator[Step]:
-    if planning.initial_ids == (0, 0):
-        yield Step(Stage.SETTLE, linux.become_root, after=(Namespace,))
-    if planning.own_mounts:
-        yield Step(Stage.SETTLE, linux.make_tree_private, after=(Namespace,))
+def _join(planning: Planning) -> Iterator[Step]:
+    """Join every namespace of a running container, and enter its root where that is not its mount tree's."""
+    identity = (Slot("init"), Slot("init-started"))
+    yield Step(Stage.PREPARE, linux.open_process, *identity, into=_CONTAINER)
+    flags = CloneFlag(0)
+    for namespace in planning.facts.all(Namespace):
+        flags |= namespace.flag
+    # A pid namespace is entered by the next child only. Without rights on the host, those over the
+    # other namespaces come with the user namespace.
+    first = flags & CLONE_NEWUSER & (0 if planning.privileged else ~0)
+    for early in (first, flags & CLONE_NEWPID):
+        if early:
+            yield Step(Stage.ENTER, linux.join_namespace, _CONTAINER, early)
+    if rest := flags & ~(first | CLONE_NEWPID):
+        yield Step(Stage.SETTLE, linux.join_namespace, _CONTAINER, rest)
+    if planning.facts.get(NewRoot) and not planning.own_mounts:
+        yield Step(Stage.PREPARE, linux.open_root, *identity, into=_ROOT)
+        yield Step(Stage.ROOT, linux.change_root, _ROOT)
 
 
 def _streams(planning: Planning) -> Iterator[Step]:

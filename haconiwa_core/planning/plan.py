@@ -1,35 +1,22 @@
-"""A plan: every step of one start in order, and the program that the child will run."""
+"""A plan: every step of one start or attach in order, and the program that the child will run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from haconiwa_core import linux
 from haconiwa_core.container import Container
-from haconiwa_core.facts import Facts, Namespace
 from haconiwa_core.host import HostFacts
-from haconiwa_core.linux.constants import (
-    CAP_SYS_ADMIN,
-    CLONE_NEWCGROUP,
-    CLONE_NEWPID,
-    CLONE_NEWTIME,
-    CLONE_NEWUSER,
-    CloneFlag,
-)
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Buffer, Data, Operation, Slot
-from haconiwa_core.program import RESERVED_SLOTS, Assembler, Instruction, Program
+from haconiwa_core.program import Program
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
 CORE = "core"
-
-_NOT_BY_CLONE = CLONE_NEWCGROUP | CLONE_NEWTIME
-"""Kinds that clone3 could make but that need work before (time) or after (cgroup) they exist."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one start will do: pure data, printable and comparable.
+    """All that one start or attach will do: pure data, printable and comparable.
 
     Attributes:
         container: the definition.
@@ -98,37 +85,10 @@ class Plan:
     inputs: tuple[Input, ...]
     notes: tuple[str, ...]
 
-    @staticmethod
-    def build(
-        container: Container,
-        host: HostFacts,
-        steps: tuple[PlannedStep, ...],
-        facts: Facts,
-        inputs: tuple[Input, ...],
-    ) -> Plan:
-        """Return the plan of ordered steps: split into host and child, with the gates between."""
-        processes, gates = _processes(host, steps, facts)
-        every_step = _with_clones(steps, processes)
-        assembler = Assembler(RESERVED_SLOTS)
-        program: list[tuple[Instruction, ...]] = []
-        owners: list[PlannedStep] = []
-        for process in processes:
-            operations: list[Operation] = []
-            for planned in process:
-                lowered = planned.operations()
-                operations += lowered
-                owners += [planned] * len(lowered)
-            program.append(assembler.assemble(operations))
-        return Plan(
-            container,
-            host,
-            every_step,
-            gates,
-            assembler.program(program),
-            tuple(owners),
-            inputs,
-            tuple(_notes(host, facts)),
-        )
+    @property
+    def holds(self) -> bool:
+        """Whether the child waits, when all is set up, to be told to execute its command."""
+        return self.gates[-1].stage is Stage.EXEC
 
     def host_steps(self, stage: Stage) -> tuple[PlannedStep, ...]:
         """Return the steps of a host stage."""
@@ -170,66 +130,6 @@ class Plan:
             )
             for planned in self.steps
         ]
-
-
-def _processes(
-    host: HostFacts, steps: tuple[PlannedStep, ...], facts: Facts
-) -> tuple[list[list[PlannedStep]], tuple[Gate, ...]]:
-    """Return the steps of each process that the launcher makes, and the gates of all of them."""
-    flags = CloneFlag(0)
-    for namespace in facts.all(Namespace):
-        if not namespace.joined:
-            flags |= namespace.flag & ~_NOT_BY_CLONE
-    processes: list[list[PlannedStep]] = []
-    gates: list[Gate] = []
-    host_stage = Stage.ADOPT
-    enter = [planned for planned in steps if planned.step.stage is Stage.ENTER]
-    if enter:
-        # Without rights on the host, a process must be in the new user namespace before it may
-        # join others or set time offsets.
-        early = flags & (0 if host.has_capability(CAP_SYS_ADMIN) else CLONE_NEWUSER)
-        flags &= ~early
-        process = [_core(Stage.ENTER, linux.clone, early)]
-        if early:
-            gates.append(Gate(Stage.ENTER, Stage.ADOPT))
-            process.append(_core(Stage.ENTER, linux.wait_at_gate, Stage.ENTER))
-        else:
-            process.append(_core(Stage.ENTER, linux.set_dumpable, False))
-        processes.append(process + enter)
-        host_stage = Stage.ENTER if early else Stage.ADOPT
-    gates.append(Gate(Stage.ADOPT, None if host_stage is Stage.ENTER else Stage.ADOPT))
-    child = [
-        _core(Stage.CLONE, linux.clone, flags),
-        _core(Stage.CLONE, linux.wait_at_gate, Stage.ADOPT),
-        _core(Stage.SETTLE, linux.set_dumpable, False),
-    ]
-    keep = any(planned.step.stage is Stage.KEEP for planned in steps)
-    for stage in Stage:
-        if stage is Stage.KEEP and keep:
-            gates.append(Gate(Stage.KEEP, Stage.KEEP))
-            child.append(_core(Stage.ROOT, linux.wait_at_gate, Stage.KEEP))
-        if stage > Stage.CLONE and not stage.on_host:
-            child += [planned for planned in steps if planned.step.stage is stage]
-    return [*processes, child], tuple(gates)
-
-
-def _core(stage: Stage, function: Any, *arguments: Any) -> PlannedStep:
-    return PlannedStep(CORE, Step(stage, function, *arguments))
-
-
-def _with_clones(steps: tuple[PlannedStep, ...], processes: Sequence[Sequence[PlannedStep]]) -> tuple[PlannedStep, ...]:
-    """Return host and child steps merged in the order of stages."""
-    child = [planned for process in processes for planned in process]
-    host = [planned for planned in steps if planned.step.stage.on_host]
-    # Stable: the child's own order within a stage stays.
-    return tuple(sorted([*host, *child], key=lambda planned: planned.step.stage))
-
-
-def _notes(host: HostFacts, facts: Facts) -> Iterator[str]:
-    if not any(namespace.flag == CLONE_NEWPID for namespace in facts.all(Namespace)):
-        yield "without a pid namespace, ending the container reaches its process group and adopted children only"
-    if not host.has_capability(CAP_SYS_ADMIN):
-        yield "started by an ordinary user: the supplementary groups stay those of the caller"
 
 
 def describe_call(step: Step) -> str:

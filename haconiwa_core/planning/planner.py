@@ -11,6 +11,7 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
+from haconiwa_core.planning.assembly import assembled
 from haconiwa_core.planning.baseline import core_steps
 from haconiwa_core.planning.context import Entry, Planning
 from haconiwa_core.planning.ordering import ordered
@@ -22,14 +23,17 @@ INSTANCE_SLOTS = ("name", "directory")
 """Slots that hold text and are known before the first step: the instance's name and its directory."""
 
 
-def plan(container: Container, host: HostFacts, plugins: Plugins, entry: Entry = "start") -> Plan:
-    """Return the plan of a container's start.
+def plan(
+    container: Container, host: HostFacts, plugins: Plugins, entry: Entry = "start", *, hold: bool = False
+) -> Plan:
+    """Return the plan of a container's start, or of a process that is attached to a running one.
 
     Args:
-        container: the definition.
+        container: the definition; of a process that is attached, with its own command.
         host: the facts of the machine that the plan is for.
         plugins: where the features come from.
-        entry: "start".
+        entry: "start" or "attach".
+        hold: the start waits before EXEC until it is told to go on.
 
     Raises:
         DefinitionError: with all problems that were found; nothing has been started.
@@ -61,10 +65,12 @@ def plan(container: Container, host: HostFacts, plugins: Plugins, entry: Entry =
         except DefinitionError as error:
             problems += [_located(problem, feature) for problem in error.problems]
     _raise(problems)
+    if entry == "attach":
+        steps = _of_one_process(steps)
     steps += [PlannedStep(CORE, step) for step in core_steps(planning, [planned.step for planned in steps])]
     for planned in steps:
         _check_step(planned)
-    return Plan.build(container, host, ordered(steps, planning.facts), planning.facts, tuple(planning.inputs))
+    return assembled(planning, ordered(steps, planning.facts), hold=hold)
 
 
 def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins) -> list[Plan]:
@@ -82,6 +88,13 @@ def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins)
             problems += error.problems
     _raise(problems)
     return plans
+
+
+def _of_one_process(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+    """Return the steps that confine a process: without those that make the container, and what only they use."""
+    kept = [planned for planned in steps if not planned.step.stage.once]
+    used = {argument for planned in kept for argument in planned.step.arguments if isinstance(argument, Slot)}
+    return [planned for planned in kept if planned.step.into is None or planned.step.into in used]
 
 
 def _raise(problems: Sequence[Problem]) -> None:

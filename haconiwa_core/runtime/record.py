@@ -27,7 +27,8 @@ FILE_NAME = "record.json"
 _SIZE_LIMIT = 4 << 20
 _UNIQUE_ATTEMPTS = 64
 
-Status = Literal["starting", "running", "exited"]
+Status = Literal["starting", "created", "running", "exited"]
+Orphan = Literal["end", "keep"]
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ class Record:
 
     Args:
         name: of the instance.
-        definition: the container's name in its definition.
+        container: the definition, as `Container.to_json` gives it.
         boot: the kernel's boot id; a record of another boot has no processes any more.
-        command: for people.
-        status: how far the container has come.
+        began: seconds since the epoch when its start began, for people.
+        status: how far the container has come; a created one waits before its command is executed.
         orphan: what `gc` does with a container whose supervisor is gone: "end" or "keep".
         supervisor, child: processes; the child is None until it exists.
         undo: in the order in which the steps ran.
@@ -83,11 +84,11 @@ class Record:
     """
 
     name: str
-    definition: str
+    container: Mapping[str, Any]
     boot: str
-    command: tuple[str, ...]
+    began: float
     status: Status
-    orphan: Literal["end", "keep"]
+    orphan: Orphan
     supervisor: Process
     child: Process | None = None
     undo: tuple[Undo, ...] = field(default=())
@@ -278,7 +279,6 @@ def _parse(data: Mapping[str, Any]) -> Record:
     record = Record(
         **{
             **data,
-            "command": tuple(data["command"]),
             "supervisor": Process(**data["supervisor"]),
             "child": Process(**child) if child else None,
             "undo": tuple(

@@ -1,33 +1,22 @@
-"""Start a container: claim its name, run the plan, and stay its parent."""
+"""Start a container: claim its name, run its plan, and stay its parent."""
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
-import socket
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import accumulate
 
-from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError
+from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
-from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, linux_kernel
-from haconiwa_core.launch.local import Values, resolve, run_host_step
-from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.handshake import RECORD
-from haconiwa_core.planning.plan import Gate, Plan, PlannedStep
+from haconiwa_core.launch.interpreter import Kernel, linux_kernel
+from haconiwa_core.launch.local import Values, resolve
+from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
-from haconiwa_core.runtime.record import Claim, Process, Record, Undo, boot_id, without_lasting
-from haconiwa_core.runtime.remedies import remedy_for
-from haconiwa_core.runtime.running import Running, is_readable, reap
-from haconiwa_core.stages import Stage
-
-GO = b"\1"
-
-_DESCRIPTORS_PER_MESSAGE = 4
+from haconiwa_core.runtime.launching import Launching
+from haconiwa_core.runtime.record import Claim, Orphan, Process, Record, Status, Undo, boot_id, without_lasting
+from haconiwa_core.runtime.running import Running
 
 
 def start(
@@ -36,6 +25,7 @@ def start(
     streams: Mapping[str, int],
     kernel: Kernel | None = None,
     launcher: Launcher | None = None,
+    orphan: Orphan = "end",
 ) -> Running:
     """Start a planned container.
 
@@ -45,81 +35,90 @@ def start(
         streams: descriptors for the standard streams that are inherited, by "stdin" ....
         kernel: what runs the calls of the host's steps; the running kernel by default.
         launcher: what runs the program; a fork of this process by default.
+        orphan: what `gc` does with the container when its supervisor is gone.
 
     Raises:
         SetupError: a step failed; everything done before is undone and the name is free.
     """
+    return create(plan, claim, streams, kernel, launcher, orphan).start()
+
+
+def create(
+    plan: Plan,
+    claim: Claim,
+    streams: Mapping[str, int],
+    kernel: Kernel | None = None,
+    launcher: Launcher | None = None,
+    orphan: Orphan = "end",
+) -> Created:
+    """Set a planned container up as far as its plan goes without being told to go on: to exec, unless it holds.
+
+    The arguments and errors are those of `start`. Of what has set it up, nothing needs to stay but this process.
+    """
     kernel = kernel or linux_kernel()
-    starting = _Start(plan, claim, streams, kernel, launcher or DirectLauncher(kernel))
-    try:
-        return starting.run()
-    except BaseException as error:
-        failures = starting.roll_back()
-        if isinstance(error, SetupError):
-            error.cleanup = failures
-        raise
+    created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan)
+    created.set_up()
+    return created
 
 
-class _Start:
+class Created:
+    """A container that is set up; one whose plan holds waits, before its command is executed, for `start`."""
+
     def __init__(
-        self, plan: Plan, claim: Claim, streams: Mapping[str, int], kernel: Kernel, launcher: Launcher
+        self,
+        plan: Plan,
+        claim: Claim,
+        streams: Mapping[str, int],
+        kernel: Kernel,
+        launcher: Launcher,
+        orphan: Orphan,
     ) -> None:
         self._plan = plan
         self._claim = claim
-        self._kernel = kernel
-        self._launcher = launcher
+        self.name = claim.name
         self._values: Values = {
             "name": claim.name,
             "directory": str(claim.directory),
             **{f"caller-{stream}": descriptor for stream, descriptor in streams.items()},
         }
-        self._given = frozenset(self._values)
-        self._processes: dict[int, tuple[int, int]] = {}
-        self._channel: socket.socket | None = None
+        self._launching = Launching(plan, self._values, kernel, launcher)
         self._record = Record(
             name=claim.name,
-            definition=plan.container.name,
+            container=plan.container.to_json(),
             boot=boot_id(),
-            command=tuple(plan.container.command),
+            began=time.time(),
             status="starting",
-            orphan="end",
+            orphan=orphan,
             supervisor=Process.of(os.getpid()),
             undo=tuple(self._undo(planned) for planned in plan.undo_steps()),
         )
 
-    def run(self) -> Running:
-        self._claim.write(self._record)
-        self._host_stage(Stage.PREPARE)
-        descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
-        try:
-            self._channel = self._launcher.launch(self._plan.program, descriptors)
-        except OSError as error:
-            raise SetupError(
-                plugin="core", stage="CLONE", attempted="start the launcher", number=error.errno or 0
-            ) from error
-        self._close_descriptors()
-        for gate in self._plan.gates:
-            self._pass(gate)
-        self._receive_until(Stage.EXEC)
-        self._receive_end()
-        pid, pidfd = self._processes.pop(self._last_process)
-        self._reap_intermediates()
-        self._channel.close()
-        started = without_lasting(self._record)
-        if started != self._record:
-            self._claim.write(started)
-        return Running(self._claim, started, pid, pidfd)
+    @property
+    def pid(self) -> int:
+        """Of the first process, on the host."""
+        return self._launching.child()[0]
 
-    def roll_back(self) -> tuple[str, ...]:
-        """Undo everything; return what could not be undone."""
-        if self._channel:
-            self._channel.close()
-        self._close_descriptors()
-        for _, pidfd in self._processes.values():
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            reap(pidfd)
-            os.close(pidfd)
+    def set_up(self) -> None:
+        """Run the plan; called once, by `create`."""
+        self._or_roll_back(self._run)
+
+    def start(self) -> Running:
+        """Let the command be executed.
+
+        Raises:
+            SetupError: it cannot be; everything is undone and the name is free.
+        """
+        if self._plan.holds:
+            self._record = replace(self._record, status="running")
+            self._or_roll_back(self._launching.resume)
+        started = without_lasting(self._record)
+        if self._plan.holds or started != self._record:
+            self._claim.write(started)
+        return Running(self._claim, started, *self._launching.child())
+
+    def abandon(self) -> tuple[str, ...]:
+        """End it and undo everything; return what could not be undone, as messages."""
+        self._launching.abandon()
         failures = undo(replace(self._record, child=None))
         if failures:
             self._claim.write(replace(self._record, child=None))
@@ -128,166 +127,27 @@ class _Start:
             self._claim.remove()
         return failures
 
-    def _pass(self, gate: Gate) -> None:
-        """Let the host's part of a gate run, then let the child go on."""
-        self._receive_until(gate.stage)
-        pid = self._processes[self._process_at(gate.stage)][0]
-        self._values["target"] = pid
-        if gate.host_stage:
-            self._host_stage_at_gate(gate.host_stage)
-        if gate.stage is Stage.ADOPT:
-            # Written before the child goes on, so that it can be killed whatever happens to this process.
-            self._record = replace(self._record, child=Process.of(pid), status="running")
-            self._claim.write(self._record)
-        assert self._channel is not None
-        # A child that has failed or died meanwhile is found out about by what is received next.
-        with suppress(BrokenPipeError):
-            self._channel.send(GO)
-
-    def _host_stage_at_gate(self, stage: Stage) -> None:
+    def _or_roll_back(self, action: Callable[[], None]) -> None:
         try:
-            self._host_stage(stage)
-        except SetupError:
-            assert self._channel is not None
-            # A child that waits says nothing; if this one did, its end is why the host's step has failed.
-            if is_readable(self._channel.fileno(), 0):
-                self._receive_until(Stage.EXEC)
+            action()
+        except BaseException as error:
+            failures = self.abandon()
+            if isinstance(error, SetupError):
+                error.cleanup = failures
             raise
 
-    def _host_stage(self, stage: Stage) -> None:
-        for planned in self._plan.host_steps(stage):
-            try:
-                run_host_step(planned, self._values, self._kernel)
-            except OSError as error:
-                raise self._error(planned, error.errno or 0, error.strerror or str(error)) from error
+    def _run(self) -> None:
+        self._claim.write(self._record)
+        self._launching.run(self._adopted)
 
-    def _receive_until(self, stage: Stage) -> None:
-        """Take what the child reports until it reaches a stage and is known, with those before it."""
-        reached = False
-        while not reached or not self._is_known(self._process_at(stage)):
-            message, descriptors = self._receive()
-            if not message:
-                raise self._died()
-            number, code = RECORD.unpack(message)
-            if descriptors:
-                self._processes[number] = (code, descriptors[0])
-            elif code:
-                self._receive_process_of(number)
-                raise self._instruction_error(number, code)
-            else:
-                reached = reached or number == stage
-
-    def _receive_process_of(self, instruction: int) -> None:
-        """Wait until the process that has run an instruction is known, so that it can be reaped.
-
-        It may have been faster than the one that cloned it; where the clone has failed, all end.
-        """
-        lengths = accumulate(len(process) for process in self._plan.program.processes)
-        process = next(index for index, end in enumerate(lengths) if instruction < end)
-        while not self._is_known(process):
-            message, descriptors = self._receive()
-            if not message:
-                return
-            number, pid = RECORD.unpack(message)
-            if descriptors:
-                self._processes[number] = (pid, descriptors[0])
-
-    def _receive_end(self) -> None:
-        """End of file after the last report means that exec has closed the channel."""
-        message, _ = self._receive()
-        if message:
-            raise self._instruction_error(*RECORD.unpack(message))
-
-    def _receive(self) -> tuple[bytes, list[int]]:
-        assert self._channel is not None
-        try:
-            message, descriptors, flags, _ = socket.recv_fds(self._channel, RECORD.size, _DESCRIPTORS_PER_MESSAGE)
-        except ConnectionResetError:
-            # The child ended without reading its go; what it had said before comes with the next call.
-            return self._receive()
-        if flags & socket.MSG_CTRUNC:
-            raise SetupError(
-                plugin="core", stage="CLONE", attempted="receive a process's descriptor", number=errno.EMFILE
-            )
-        return message, descriptors
-
-    def _is_known(self, process: int) -> bool:
-        """Return whether the descriptors of a process and of those before it are here."""
-        return all(index in self._processes for index in range(process + 1))
-
-    def _process_at(self, stage: Stage) -> int:
-        """Return which process of the program reports a stage."""
-        return 0 if stage is Stage.ENTER else self._last_process
-
-    @property
-    def _last_process(self) -> int:
-        return len(self._plan.program.processes) - 1
-
-    def _instruction_error(self, index: int, code: int) -> SetupError:
-        planned = self._plan.owners[index]
-        if planned.step.function.__name__ == "execute":
-            return self._exec_error(planned, code)
-        reason = {OUTPUT_DIFFERS: "it reads back differently", RESULT_DIFFERS: "it has had no effect"}.get(code, "")
-        call = Call(self._instruction_number(index)).name
-        return self._error(planned, max(code, 0), reason, call)
-
-    def _exec_error(self, planned: PlannedStep, code: int) -> SetupError:
-        program = self._plan.container.command[0]
-        found = code not in (errno.ENOENT, errno.ENOTDIR)
-        return SetupError(
-            plugin=planned.plugin,
-            stage=planned.step.stage.name,
-            attempted=f"execute {program!r}",
-            number=code,
-            remedy=remedy_for(self._plan, planned, code),
-            exit_status=EXIT_NOT_EXECUTABLE if found else EXIT_NOT_FOUND,
-        )
-
-    def _instruction_number(self, index: int) -> int:
-        instructions = [instruction for process in self._plan.program.processes for instruction in process]
-        return instructions[index].number
-
-    def _died(self) -> SetupError:
-        status: int | None = None
-        for _, pidfd in self._processes.values():
-            status = reap(pidfd)
-            os.close(pidfd)
-        self._processes.clear()
-        told = "unknown" if status is None else status
-        return SetupError(
-            plugin="core",
-            stage="child",
-            attempted="set up the container",
-            reason=f"its process ended with status {told} before the command was reached",
-        )
-
-    def _error(self, planned: PlannedStep, code: int, reason: str = "", call: str = "") -> SetupError:
-        described = planned.describe()
-        return SetupError(
-            plugin=planned.plugin,
-            stage=planned.step.stage.name,
-            attempted=f"{described} [{call}]" if call else described,
-            number=code,
-            reason=reason,
-            remedy=remedy_for(self._plan, planned, code),
-        )
+    def _adopted(self, pid: int) -> None:
+        # Written before the child goes on, so that it can be killed whatever happens to this process.
+        status: Status = "created" if self._plan.holds else "running"
+        self._record = replace(self._record, child=Process.of(pid), status=status)
+        self._claim.write(self._record)
 
     def _undo(self, planned: PlannedStep) -> Undo:
         step = planned.step.undo
         assert step is not None
         arguments = tuple(resolve(argument, self._values) for argument in step.arguments)
         return Undo(step.function.__name__, arguments, planned.plugin, planned.step.lasting)
-
-    def _close_descriptors(self) -> None:
-        """Close what PREPARE has opened; the child has its own copies."""
-        opened = {planned.step.into.name for planned in self._plan.host_steps(Stage.PREPARE) if planned.step.into}
-        for name in opened - self._given:
-            descriptor = self._values.pop(name, None)
-            if isinstance(descriptor, int) and descriptor > 2:
-                os.close(descriptor)
-
-    def _reap_intermediates(self) -> None:
-        for _, pidfd in self._processes.values():
-            reap(pidfd)
-            os.close(pidfd)
-        self._processes.clear()

@@ -20,9 +20,9 @@ from haconiwa_core.runtime.record import FILE_NAME, Process, Record, Store, Undo
 
 RECORD = Record(
     name="web",
-    definition="site",
+    container={"name": "site", "command": ["sh", "-c", "echo é \udcff"]},
     boot=boot_id(),
-    command=("sh", "-c", "echo é \udcff"),
+    began=1234.5,
     status="running",
     orphan="keep",
     supervisor=Process.of(os.getpid()),

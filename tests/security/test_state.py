@@ -46,7 +46,7 @@ def test_names_that_are_no_names(name, leaves_nothing):
 
 
 def record(name="victim", **changes):
-    values = {"name": name, "definition": "d", "boot": boot_id(), "command": ("x",), "status": "running"}
+    values = {"name": name, "container": {}, "boot": boot_id(), "began": 0.0, "status": "running"}
     return Record(**{**values, "orphan": "end", "supervisor": Process(1, 1), **changes})
 
 

@@ -10,7 +10,7 @@ import pytest
 from system.interference import KillAt, Recorder
 from system.world import Snapshot, everything, fork, forked, planned, reap_everything, started, time_limit
 
-import haconiwa_core.runtime.start
+import haconiwa_core.runtime.launching
 from haconiwa_core.container import Container
 from haconiwa_core.launch import direct
 from haconiwa_core.linux.host import adopt_orphans
@@ -66,8 +66,8 @@ def test_killed_after_each_call(plan, forget_handles):
 
 
 HOST_POINTS = [
-    (haconiwa_core.runtime.start, "run_host_step"),
-    (haconiwa_core.runtime.start._Start, "_receive"),
+    (haconiwa_core.runtime.launching, "run_host_step"),
+    (haconiwa_core.runtime.launching.Launching, "_receive"),
     (direct, "launch"),
     (Claim, "write"),
 ]
@@ -128,7 +128,7 @@ sys.exit("the plugin was there")
 
 @pytest.mark.parametrize("stage", ["PREPARE", "ADOPT", "KEEP"])
 def test_collected_without_the_plugins(plan, stage, monkeypatch):
-    original = haconiwa_core.runtime.start.run_host_step
+    original = haconiwa_core.runtime.launching.run_host_step
     before = Snapshot.taken()
 
     def killing(item, *arguments):
@@ -136,7 +136,7 @@ def test_collected_without_the_plugins(plan, stage, monkeypatch):
         if item is [step for step in plan.steps if step.step.stage.name == stage][-1]:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(haconiwa_core.runtime.start, "run_host_step", killing)
+    monkeypatch.setattr(haconiwa_core.runtime.launching, "run_host_step", killing)
     assert forked(lambda: started(plan, name="again")) == -signal.SIGKILL
     monkeypatch.undo()
     assert Store().names() == ["again"]

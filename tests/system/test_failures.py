@@ -8,7 +8,7 @@ import pytest
 from system.interference import FailAt, timeline
 from system.world import HANDLES, Snapshot, everything, planned, started
 
-import haconiwa_core.runtime.start
+import haconiwa_core.runtime.launching
 from haconiwa_core.container import Container
 from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.interpreter import Kernel, linux_kernel
@@ -60,7 +60,7 @@ def test_each_host_step(plan, monkeypatch, forget_handles):
                 raise OSError(errno.EIO, "made to fail")
             run_host_step(item, values, kernel)
 
-        monkeypatch.setattr(haconiwa_core.runtime.start, "run_host_step", fail)
+        monkeypatch.setattr(haconiwa_core.runtime.launching, "run_host_step", fail)
         with pytest.raises(SetupError) as caught:
             started(plan, name="again")
         assert (caught.value.plugin, caught.value.stage) == (wanted.plugin, wanted.step.stage.name)

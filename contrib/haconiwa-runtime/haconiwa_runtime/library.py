@@ -17,8 +17,9 @@ from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.baseline import STREAMS
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.processes import Usage, is_readable
 from haconiwa_core.runtime.record import Store
-from haconiwa_core.runtime.running import Running, Usage, is_readable
+from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_runtime.exchange import Exchange
 

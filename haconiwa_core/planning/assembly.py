@@ -1,0 +1,126 @@
+"""Make a plan of ordered steps: divide them among host and processes, with the gates between, and lower them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from haconiwa_core import linux
+from haconiwa_core.facts import Namespace
+from haconiwa_core.linux.constants import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CloneFlag,
+)
+from haconiwa_core.operation import Operation
+from haconiwa_core.planning.context import Planning
+from haconiwa_core.planning.plan import CORE, Gate, Plan, PlannedStep
+from haconiwa_core.program import RESERVED_SLOTS, Assembler, Instruction
+from haconiwa_core.stages import Stage
+from haconiwa_core.steps import Step
+
+_NOT_BY_CLONE = CLONE_NEWCGROUP | CLONE_NEWTIME
+"""Kinds that clone3 could make but that need work before (time) or after (cgroup) they exist."""
+
+
+def assembled(planning: Planning, steps: tuple[PlannedStep, ...], *, hold: bool) -> Plan:
+    """Return the plan of steps that are in order.
+
+    Args:
+        planning: with all facts.
+        steps: of all features and of the core.
+        hold: the child waits once more before EXEC.
+    """
+    processes, gates = _processes(planning, steps, hold)
+    assembler = Assembler(RESERVED_SLOTS)
+    program: list[tuple[Instruction, ...]] = []
+    owners: list[PlannedStep] = []
+    for process in processes:
+        operations: list[Operation] = []
+        for planned in process:
+            lowered = planned.operations()
+            operations += lowered
+            owners += [planned] * len(lowered)
+        program.append(assembler.assemble(operations))
+    return Plan(
+        planning.container,
+        planning.host,
+        _merged(steps, processes),
+        gates,
+        assembler.program(program),
+        tuple(owners),
+        tuple(planning.inputs),
+        tuple(_notes(planning)),
+    )
+
+
+def _processes(
+    planning: Planning, steps: tuple[PlannedStep, ...], hold: bool
+) -> tuple[list[list[PlannedStep]], tuple[Gate, ...]]:
+    """Return the steps of each process that the launcher makes, and the gates of all of them."""
+    flags = _new_kinds(planning)
+    processes: list[list[PlannedStep]] = []
+    gates: list[Gate] = []
+    enter = [planned for planned in steps if planned.step.stage is Stage.ENTER]
+    adopted = False
+    if enter:
+        # Without rights on the host, a process must be in the new user namespace before it may
+        # join others or set time offsets, and its files are out of reach once it cannot be looked into.
+        adopted = not planning.privileged
+        early = flags & (CLONE_NEWUSER if adopted else 0)
+        flags &= ~early
+        process = [_core(Stage.ENTER, linux.clone, early)]
+        if adopted:
+            gates.append(Gate(Stage.ENTER, Stage.ADOPT))
+            process.append(_core(Stage.ENTER, linux.wait_at_gate, Stage.ENTER))
+        if not early:
+            process.append(_core(Stage.ENTER, linux.set_dumpable, False))
+        processes.append(process + enter)
+    gates.append(Gate(Stage.ADOPT, None if adopted else Stage.ADOPT))
+    child = [
+        _core(Stage.CLONE, linux.clone, flags),
+        _core(Stage.CLONE, linux.wait_at_gate, Stage.ADOPT),
+        _core(Stage.SETTLE, linux.set_dumpable, False),
+    ]
+    keep = any(planned.step.stage is Stage.KEEP for planned in steps)
+    for stage in Stage:
+        if stage is Stage.KEEP and keep:
+            gates.append(Gate(Stage.KEEP, Stage.KEEP))
+            child.append(_core(Stage.ROOT, linux.wait_at_gate, Stage.KEEP))
+        if stage is Stage.EXEC and hold:
+            gates.append(Gate(Stage.EXEC, None))
+            child.append(_core(Stage.EXEC, linux.wait_at_gate, Stage.EXEC))
+        if stage > Stage.CLONE and not stage.on_host:
+            child += [planned for planned in steps if planned.step.stage is stage]
+    return [*processes, child], tuple(gates)
+
+
+def _new_kinds(planning: Planning) -> int:
+    """Return the flags of the namespaces that are made by clone3; a process that is attached makes none."""
+    flags = CloneFlag(0)
+    if planning.entry == "start":
+        for namespace in planning.facts.all(Namespace):
+            if not namespace.joined:
+                flags |= namespace.flag & ~_NOT_BY_CLONE
+    return flags
+
+
+def _core(stage: Stage, function: Any, *arguments: Any) -> PlannedStep:
+    return PlannedStep(CORE, Step(stage, function, *arguments))
+
+
+def _merged(steps: tuple[PlannedStep, ...], processes: Sequence[Sequence[PlannedStep]]) -> tuple[PlannedStep, ...]:
+    """Return host and child steps merged in the order of stages."""
+    child = [planned for process in processes for planned in process]
+    host = [planned for planned in steps if planned.step.stage.on_host]
+    # Stable: the child's own order within a stage stays.
+    return tuple(sorted([*host, *child], key=lambda planned: planned.step.stage))
+
+
+def _notes(planning: Planning) -> Iterator[str]:
+    if not any(namespace.flag == CLONE_NEWPID for namespace in planning.facts.all(Namespace)):
+        yield "without a pid namespace, ending the container reaches its process group and adopted children only"
+    if not planning.privileged:
+        yield "started by an ordinary user: the supplementary groups stay those of the caller"

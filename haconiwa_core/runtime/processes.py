@@ -1,0 +1,145 @@
+"""Processes that are children of this one, known by their descriptors (pidfd_open(2))."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from haconiwa_core import linux
+from haconiwa_core.linux import constants as c
+from haconiwa_core.linux.host import descendants
+
+_LONGEST_POLL = 2_000_000
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process, and its descendants that were waited for, have used (getrusage(2)).
+
+    Attributes:
+        user, system: seconds of processor time.
+        max_resident: KiB of memory, of the largest process.
+    """
+
+    user: float
+    system: float
+    max_resident: int
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process has ended.
+
+    Attributes:
+        exit_status: its own, or 128 + n for a signal n; None where the host program has
+            taken it away, by ignoring SIGCHLD or by waiting for any child.
+        reason: what the status means.
+        usage: None where the status is.
+    """
+
+    exit_status: int | None
+    reason: Literal["exited", "signaled", "unknown"]
+    usage: Usage | None
+
+
+class Child:
+    """A child of this process.
+
+    Attributes:
+        pid: its number, on the host.
+        pidfd: readable when it has ended.
+    """
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal; nothing happens when it has ended."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def kill(self) -> None:
+        """Kill it, its process group and its descendants; nothing happens when it has ended."""
+        kill_all(self.pid, self.pidfd)
+
+    def reap(self, *, with_group: bool) -> End:
+        """Wait for its end, close its descriptor, and tell how it was.
+
+        Args:
+            with_group: kill what is left of its process group, too.
+        """
+        is_readable(self.pidfd)
+        try:
+            # Not reaped yet, so the pid still means this process and its process group.
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT | c.WALL)
+            if with_group:
+                _kill_group(self.pid, self.pidfd)
+            _, status, used = os.wait4(self.pid, c.WALL)
+        except ChildProcessError:
+            if with_group:
+                _kill_group(self.pid, self.pidfd)
+            return End(None, "unknown", None)
+        finally:
+            os.close(self.pidfd)
+        usage = Usage(used.ru_utime, used.ru_stime, used.ru_maxrss)
+        code = os.waitstatus_to_exitcode(status)
+        return End(code, "exited", usage) if code >= 0 else End(128 - code, "signaled", usage)
+
+
+def kill_all(pid: int, pidfd: int) -> None:
+    """Kill a process that leads its group, and all that is its; nothing happens when it has ended.
+
+    The first process of a pid namespace takes the namespace with it. Of any other, the process group
+    is reached, and the descendants whose parents still live.
+    """
+    if is_readable(pidfd, 0):
+        return
+    # Once their parents have gone, nothing says whose they were.
+    found = descendants(pid)
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    _kill_group(pid, pidfd)
+    for descendant, started in found:
+        # One that has become another user is out of an ordinary user's reach.
+        with suppress(PermissionError):
+            linux.kill_process(descendant, started)
+
+
+def is_readable(descriptor: int, timeout: float | None = None) -> bool:
+    """Wait until a descriptor is readable; return whether it is (poll(2), which takes any number).
+
+    Args:
+        descriptor: to wait for.
+        timeout: seconds, of which 23 days count at most; None waits for ever.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else min(max(timeout, 0), _LONGEST_POLL) * 1000))
+
+
+def reap(pidfd: int) -> int | None:
+    """Wait for a child to end; return its status, 128 + n for a signal n, None where somebody has taken it."""
+    try:
+        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | c.WALL)
+    except ChildProcessError:
+        return None
+    assert result is not None
+    return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
+
+
+def _kill_group(leader: int, pidfd: int) -> None:
+    # Where only the ended leader is left in the group, there is nobody to signal.
+    with suppress(ProcessLookupError, PermissionError):
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, c.PIDFD_SIGNAL_PROCESS_GROUP)
+        except OSError as error:
+            # Before Linux 6.9 a group is known by its number alone.
+            if error.errno != errno.EINVAL:
+                raise
+            os.killpg(leader, signal.SIGKILL)
