@@ -9,7 +9,6 @@ from haconiwa_core.launch.interpreter import Kernel, Memory, run
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
 from haconiwa_core.planning.plan import PlannedStep
-from haconiwa_core.program import Assembler
 
 Values = dict[str, int | str]
 """What the slots hold during one start."""
@@ -27,11 +26,9 @@ def run_host_step(planned: PlannedStep, values: Values, kernel: Kernel) -> None:
         if step.into:
             values[step.into.name] = result
         return
-    assembler = Assembler(name for name, value in values.items() if isinstance(value, int))
-    instructions = assembler.assemble(planned.operations())
-    program = assembler.program([instructions])
+    program = planned.program
     slots = [int(values.get(name, -1)) for name in program.slots]
-    failure = run(instructions, Memory(program.data), slots, kernel)
+    failure = run(program.processes[0], Memory(program.data), slots, kernel)
     # A later call may fail after an earlier one has opened it: it has to be closed then, too.
     if step.into:
         values[step.into.name] = slots[program.slots.index(step.into.name)]

@@ -17,6 +17,9 @@ from haconiwa_core.linux.calls import Call
 
 LOG_NAME = "log"
 
+_NUMBER_SIZE = 32
+_STAT_SIZE = 4096
+
 
 def duplicate(descriptor: int) -> int:
     """Return a close-on-exec copy of a descriptor, above 2 (F_DUPFD_CLOEXEC in fcntl(2))."""
@@ -193,7 +196,11 @@ def kill_process(pid: int, started: int) -> None:
 
 def _parent_and_start(pid: int) -> tuple[int, int]:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(descriptor, _STAT_SIZE).decode("ascii", "replace")
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, ProcessLookupError):
         return 0, 0
     # The name stands in parentheses and may hold any byte.
@@ -210,8 +217,12 @@ def _write(path: str, content: str) -> None:
 
 
 def _write_verified(path: str, content: str) -> None:
-    _write(path, content)
-    found = Path(path).read_text().strip()
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content.encode())
+        found = os.pread(descriptor, _NUMBER_SIZE, 0).decode().strip()
+    finally:
+        os.close(descriptor)
     if found != content:
         raise OSError(errno.EINVAL, f"{path} reads back as {found!r}")
 

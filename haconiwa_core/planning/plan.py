@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from haconiwa_core.container import Container
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Buffer, Data, Operation, Slot
-from haconiwa_core.program import Program
+from haconiwa_core.program import Assembler, Program
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
@@ -41,6 +43,12 @@ class PlannedStep:
             return ()
         keywords = {"into": step.into} if step.into else {}
         return tuple(step.function(*step.arguments, **keywords))
+
+    @cached_property
+    def program(self) -> Program:
+        """The step's system calls alone, for the host to run."""
+        assembler = Assembler()
+        return assembler.program([assembler.assemble(self.operations())])
 
     def describe(self) -> str:
         """Return the step as it is printed: `set_limit(7, 64, 64)`."""
@@ -90,9 +98,19 @@ class Plan:
         """Whether the child waits, when all is set up, to be told to execute its command."""
         return self.gates[-1].stage is Stage.EXEC
 
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """The container as its record keeps it."""
+        return self.container.to_json()
+
     def host_steps(self, stage: Stage) -> tuple[PlannedStep, ...]:
         """Return the steps of a host stage."""
-        return tuple(planned for planned in self.steps if planned.step.stage is stage)
+        return self._by_stage.get(stage, ())
+
+    @cached_property
+    def _by_stage(self) -> dict[Stage, tuple[PlannedStep, ...]]:
+        groups = groupby(self.steps, key=lambda planned: planned.step.stage)
+        return {stage: tuple(steps) for stage, steps in groups}
 
     def undo_steps(self) -> Iterator[PlannedStep]:
         """Yield the steps that leave something to undo, in the order in which they run."""

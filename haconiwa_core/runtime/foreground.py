@@ -8,29 +8,18 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from types import FrameType
 
-from haconiwa_core.errors import HaconiwaError, SetupError
+from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
+from haconiwa_core.runtime.forwarding import forwarding
 from haconiwa_core.runtime.orphans import adopted_orphans
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
-
-FORWARDED = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGCONT,
-    signal.SIGWINCH,
-)
 
 _REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 3
@@ -58,7 +47,7 @@ def run_all(
         SetupError: a container could not be started; those that were have been ended.
     """
     session = _Session(prefixed=len(plans) > 1)
-    with _Forwarding(session), adopted_orphans(), closing(launcher):
+    with forwarding(session.send), adopted_orphans(), closing(launcher):
         try:
             for item in plans:
                 session.start(item, store, launcher, name)
@@ -152,27 +141,6 @@ class _Prefixed:
             self._rest = b""
         for line in lines:
             _write_all(self._target, self._prefix + line + b"\n")
-
-
-class _Forwarding:
-    """While entered, signals that reach this process go on to the containers."""
-
-    def __init__(self, session: _Session) -> None:
-        self._session = session
-        self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def __enter__(self) -> None:
-        try:
-            for number in FORWARDED:
-                self._former[number] = signal.signal(number, lambda got, _frame: self._session.send(got))
-            # A caller may have left it ignored, and the kernel would throw the exit statuses away.
-            self._former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        except ValueError as error:
-            raise HaconiwaError("containers run in the foreground from the main thread only") from error
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

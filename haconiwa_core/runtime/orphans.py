@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from haconiwa_core.linux.host import adopt_orphans, children
@@ -21,13 +21,17 @@ def adopted_orphans() -> Iterator[None]:
     try:
         yield
     finally:
-        _end_all(before)
+        end_children(before)
         adopt_orphans(False)
 
 
-def _end_all(spared: set[int]) -> None:
-    """Kill and reap until no child is left: the children of a killed one are adopted in their turn."""
-    while left := set(children()) - spared:
+def end_children(spared: Collection[int] = ()) -> None:
+    """Kill and reap until no child is left: the children of a killed one are adopted in their turn.
+
+    Args:
+        spared: pids of children that are left alone.
+    """
+    while left := set(children()).difference(spared):
         for pid in left:
             # Unreaped children of ours: the pids cannot have come to mean anything else.
             with suppress(ProcessLookupError):

@@ -13,7 +13,8 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +48,16 @@ class Process:
     def of(pid: int) -> Process:
         """Return the identity of a live process."""
         return Process(pid, start_time(pid))
+
+    @staticmethod
+    def of_this() -> Process:
+        """Return the identity of the calling process."""
+        return _of_this(os.getpid())
+
+
+@cache
+def _of_this(pid: int) -> Process:
+    return Process.of(pid)
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,17 @@ class Record:
     version: int = VERSION
 
 
+_FIELDS = tuple(item.name for item in fields(Record))
+
+
+def _parts(value: Process | Undo) -> dict[str, Any]:
+    """Return a part of a record as json takes it."""
+    return {item.name: getattr(value, item.name) for item in fields(value)}
+
+
+_ENCODER = json.JSONEncoder(default=_parts, separators=(",", ":"))
+
+
 class Claim:
     """A name that this process holds: the instance's directory, locked until `release`."""
 
@@ -104,19 +126,27 @@ class Claim:
         self.name = directory.name
         self._descriptor = descriptor
 
+    def fileno(self) -> int:
+        """Return the locked descriptor of the directory: who has a copy of it holds the name, too (flock(2))."""
+        return self._descriptor
+
     def write(self, record: Record) -> None:
         """Replace the record in one step.
 
         Raises:
             RecordError: it cannot be written.
         """
-        text = json.dumps(asdict(record), separators=(",", ":"))
+        data = {name: getattr(record, name) for name in _FIELDS}
+        left = memoryview(_ENCODER.encode(data).encode())
         new = FILE_NAME + ".new"
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(new, flags, 0o600, dir_fd=self._descriptor)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
+            try:
+                while left:
+                    left = left[os.write(descriptor, left) :]
+            finally:
+                os.close(descriptor)
             os.rename(new, FILE_NAME, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         except OSError as error:
             raise RecordError(f"cannot write the record of {self.name}: {error.strerror}") from error
@@ -172,15 +202,25 @@ class Store:
             raise RecordError(f"{name!r} cannot name a container")
         path = self.directory / name
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_private(self.directory)
-            path.mkdir(mode=0o700)
+            self._make_private_directory()
+            os.mkdir(path, 0o700)
             descriptor = _lock(path)
         except FileExistsError:
             raise
         except OSError as error:
             raise RecordError(f"cannot make {path}: {error.strerror}") from error
         return Claim(path, descriptor) if descriptor is not None else None
+
+    def _make_private_directory(self) -> None:
+        try:
+            status = os.lstat(self.directory)
+        except FileNotFoundError:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = os.lstat(self.directory)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise RecordError(
+                f"{self.directory} must be a directory that only its owner, user {os.geteuid()}, can enter"
+            )
 
     def take_over(self, name: str) -> Claim | None:
         """Lock an existing instance whose supervisor is gone; None if somebody has it."""
@@ -243,6 +283,7 @@ def state_directory() -> Path:
     return Path(runtime) / "haconiwa"
 
 
+@cache
 def boot_id() -> str:
     """Return the id of the running boot (proc_sys_kernel(5))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -251,12 +292,6 @@ def boot_id() -> str:
 def without_lasting(record: Record) -> Record:
     """Return the record of a container that has started: what is meant to stay is no longer undone."""
     return replace(record, undo=tuple(undo for undo in record.undo if not undo.lasting))
-
-
-def _check_private(directory: Path) -> None:
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise RecordError(f"{directory} must be a directory that only its owner, user {os.geteuid()}, can enter")
 
 
 def _lock(path: Path) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -84,12 +83,12 @@ class Created:
         self._launching = Launching(plan, self._values, kernel, launcher)
         self._record = Record(
             name=claim.name,
-            container=plan.container.to_json(),
+            container=plan.definition,
             boot=boot_id(),
             began=time.time(),
             status="starting",
             orphan=orphan,
-            supervisor=Process.of(os.getpid()),
+            supervisor=Process.of_this(),
             undo=tuple(self._undo(planned) for planned in plan.undo_steps()),
         )
 

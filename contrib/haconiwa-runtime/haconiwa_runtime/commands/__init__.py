@@ -1,0 +1,1 @@
+"""Verbs for containers that run in the background: one module a verb."""

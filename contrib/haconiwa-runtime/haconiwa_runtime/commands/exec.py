@@ -1,0 +1,79 @@
+"""`haconiwa exec`."""
+
+from __future__ import annotations
+
+from argparse import REMAINDER, ArgumentParser, ArgumentTypeError, Namespace as Options
+from contextlib import closing
+from dataclasses import replace
+
+from haconiwa_core.cli.arguments import add_launcher
+
+from haconiwa_core.container import Container
+from haconiwa_core.definition.overrides import Overrides
+from haconiwa_core.definition.stored import read_stored
+from haconiwa_core.errors import EXIT_SETUP, DefinitionError, Problem
+from haconiwa_core.host import gather
+from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.log import Log
+from haconiwa_core.planning.planner import plan
+from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.attach import attach
+from haconiwa_core.runtime.forwarding import forwarding
+from haconiwa_core.runtime.record import Store
+from haconiwa_runtime.containers import find
+
+HELP = "run a command in a running container, confined as its first process is: exec NAME -- COMMAND"
+
+_STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("-e", "--env", action="append", default=[], type=_variable, metavar="NAME=VALUE")
+    parser.add_argument("-w", "--workdir", metavar="DIRECTORY", help="absolute path inside; that of the definition")
+    parser.add_argument(
+        "-u", "--user", metavar="USER[:GROUP]", help="instead of the definition's; needs haconiwa-credentials"
+    )
+    add_launcher(parser)
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("words", metavar="COMMAND", nargs=REMAINDER, help="and its arguments; `--` may stand before it")
+
+
+def main(options: Options, log: Log) -> int:
+    """Run the command in the foreground; return its exit status, 128 + n for a signal n."""
+    found = find(Store(), options.name)
+    plugins = Plugins()
+    container = _changed(read_stored(found.record.container, plugins), options, plugins)
+    planned = plan(container, gather(), plugins, "attach")
+    with closing(choose_launcher(options.launcher)) as launcher:
+        process = attach(planned, found.child, _STREAMS, launcher)
+        with forwarding(process.send_signal):
+            status = process.reap(with_group=False).exit_status
+    return EXIT_SETUP if status is None else status
+
+
+def _changed(container: Container, options: Options, plugins: Plugins) -> Container:
+    command = (*options.words, *options.command)
+    if not command:
+        raise DefinitionError([Problem("nothing to run", hint="give a command after --")])
+    container = replace(
+        container,
+        command=command,
+        env={**container.env, **dict(options.env)},
+        workdir=options.workdir or container.workdir,
+        **dict.fromkeys(_STREAMS, "inherit"),
+    )
+    if options.user is None:
+        return container
+    user, colon, group = options.user.partition(":")
+    if not user or (colon and not group):
+        raise DefinitionError([Problem(f"--user {options.user!r}: must be USER or USER:GROUP")])
+    settings = [f"credentials.uid={user}", *([f"credentials.gid={group}"] if group else [])]
+    return Overrides(settings=settings).apply(container, plugins)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ArgumentTypeError(f"{text!r} must be NAME=VALUE")
+    return name, value

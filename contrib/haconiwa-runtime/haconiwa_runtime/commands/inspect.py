@@ -1,0 +1,43 @@
+"""`haconiwa inspect`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace as Options
+from dataclasses import asdict
+from typing import Any
+
+from haconiwa_core.cli.arguments import add_format
+
+from haconiwa_core.cli.output import print_json, print_table
+from haconiwa_core.linux.host import LOG_NAME
+from haconiwa_core.log import Log
+from haconiwa_core.runtime.record import Store
+from haconiwa_runtime.containers import find
+
+HELP = "show all that is known of a container"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME")
+    add_format(parser)
+
+
+def main(options: Options, log: Log) -> int:
+    """Show a container; return 0."""
+    store = Store()
+    found = find(store, options.name)
+    directory = store.directory / options.name
+    facts = {**asdict(found.record), "status": found.state, "log": str(directory / LOG_NAME)}
+    if options.format == "json":
+        print_json(facts)
+    else:
+        print_table(("WHAT", "VALUE"), list(_rows("", facts)))
+    return 0
+
+
+def _rows(prefix: str, value: Any) -> list[tuple[str, str]]:
+    """Return a line for each value, named by its path."""
+    if isinstance(value, dict) and value:
+        return [row for key, inner in value.items() for row in _rows(f"{prefix}.{key}" if prefix else key, inner)]
+    return [(prefix, "-" if value is None else str(value))]

@@ -1,0 +1,215 @@
+"""Containers that another process supervises, known by their records: looked at, signalled, ended, forgotten."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from haconiwa_core.errors import HaconiwaError, RecordError
+from haconiwa_core.linux import open_process
+from haconiwa_core.linux.host import start_time
+from haconiwa_core.runtime.cleanup import undo
+from haconiwa_core.runtime.processes import is_readable, kill_all, status_of
+from haconiwa_core.runtime.record import Claim, Process, Record, Store, boot_id
+
+State = Literal["starting", "created", "running", "exited", "lost"]
+"""A lost container's processes have ended, and so has its supervisor, before it could say how."""
+
+_CLEANING_UP = 5.0
+_POLL = 0.005
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container as its record and the kernel tell of it at one moment.
+
+    Attributes:
+        record: as it was read.
+        state: what it is doing.
+    """
+
+    record: Record
+    state: State
+
+    @property
+    def child(self) -> Process:
+        """Its first process.
+
+        Raises:
+            HaconiwaError: it has none that runs.
+        """
+        if self.state not in ("created", "running") or self.record.child is None:
+            raise HaconiwaError(f"the container {self.record.name} is not running: it is {self.state}")
+        return self.record.child
+
+
+def find(store: Store, name: str) -> Found:
+    """Return a container by its name.
+
+    Raises:
+        RecordError: there is none, or its record cannot be read.
+    """
+    record = store.read(name)
+    return Found(record, _state(record))
+
+
+def find_all(store: Store) -> Iterator[Found]:
+    """Yield all containers whose records can be read, by name."""
+    return (Found(record, _state(record)) for record in store.records())
+
+
+def _state(record: Record) -> State:
+    if record.status == "exited":
+        return "exited"
+    if record.boot != boot_id():
+        return "lost"
+    if record.child is None:
+        return "starting" if _lives(record.supervisor) else "lost"
+    return record.status if _lives(record.child) else "lost"
+
+
+def _lives(process: Process) -> bool:
+    return start_time(process.pid) == process.started
+
+
+def send_signal(store: Store, name: str, number: int) -> None:
+    """Send a signal to a container's first process; SIGKILL to all of it.
+
+    Raises:
+        HaconiwaError: there is no such container, or it is not running.
+    """
+    child = find(store, name).child
+    with suppress(ProcessLookupError), _opened(child) as pidfd:
+        if number == signal.SIGKILL:
+            kill_all(child.pid, pidfd)
+        else:
+            signal.pidfd_send_signal(pidfd, number)
+
+
+def stop(store: Store, name: str, timeout: float) -> None:
+    """Ask a container to end with SIGTERM, kill all of it if it does not; nothing happens when it has ended.
+
+    Args:
+        store: with its record.
+        name: of the container.
+        timeout: seconds between the two.
+
+    Raises:
+        HaconiwaError: there is no such container, or what it has left could not be removed.
+    """
+    found = find(store, name)
+    if found.state in ("created", "running"):
+        with suppress(ProcessLookupError), _opened(found.child) as pidfd:
+            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            if not is_readable(pidfd, timeout):
+                kill_all(found.child.pid, pidfd)
+                is_readable(pidfd)
+    _await_record(store, name)
+
+
+def wait(store: Store, name: str) -> int | None:
+    """Wait for a container's end and return its exit status; None where nobody knows it any more.
+
+    Raises:
+        HaconiwaError: there is no such container.
+    """
+    found = find(store, name)
+    if found.state not in ("created", "running"):
+        return found.record.exit_status
+    told = None
+    with suppress(ProcessLookupError), _opened(found.child) as pidfd:
+        is_readable(pidfd)
+        _await_record(store, name)
+        told = status_of(pidfd)
+    ended = _read_if_there(store, name)
+    # Another container may have the name by now.
+    return ended.exit_status if ended and ended.began == found.record.began else told
+
+
+def remove(store: Store, name: str, *, force: bool = False) -> None:
+    """Forget a container that has ended: its record and its log.
+
+    Args:
+        store: with its record.
+        name: of the container.
+        force: kill it first if it runs.
+
+    Raises:
+        HaconiwaError: there is no such container, it runs, its supervisor has not let go of it, or
+            what it has left could not be removed.
+    """
+    found = find(store, name)
+    if found.state not in ("exited", "lost"):
+        if not force:
+            raise HaconiwaError(f"the container {name} is {found.state}; stop it first, or add --force")
+        stop(store, name, 0)
+    claim = _taken_over(store, name)
+    if claim is None:
+        return
+    try:
+        _clean_up(store, claim)
+        claim.remove()
+    finally:
+        claim.release()
+
+
+@contextmanager
+def _opened(process: Process) -> Iterator[int]:
+    """Give a process's descriptor; ProcessLookupError if it has ended."""
+    pidfd = open_process(process.pid, process.started)
+    try:
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
+def _await_record(store: Store, name: str) -> None:
+    """Wait until a container that has ended is recorded as such, by its supervisor or in its place."""
+    deadline = time.monotonic() + _CLEANING_UP
+    while time.monotonic() < deadline:
+        record = _read_if_there(store, name)
+        if record is None or record.status == "exited":
+            return None
+        if claim := store.take_over(name):
+            try:
+                return _clean_up(store, claim)
+            finally:
+                claim.release()
+        time.sleep(_POLL)
+    raise HaconiwaError(f"the container {name} has ended, but its supervisor has not noted it")
+
+
+def _taken_over(store: Store, name: str) -> Claim | None:
+    """Return the claim of a container that has ended; None if it has been forgotten meanwhile."""
+    deadline = time.monotonic() + _CLEANING_UP
+    while time.monotonic() < deadline:
+        claim = store.take_over(name)
+        if claim or _read_if_there(store, name) is None:
+            return claim
+        time.sleep(_POLL)
+    raise HaconiwaError(f"the container {name} has ended, but its supervisor has not let go of it")
+
+
+def _read_if_there(store: Store, name: str) -> Record | None:
+    try:
+        return store.read(name)
+    except RecordError:
+        if name in store.names():
+            raise
+        return None
+
+
+def _clean_up(store: Store, claim: Claim) -> None:
+    """Do what a supervisor that is gone has left to do."""
+    record = store.read(claim.name)
+    if record.status == "exited" and not record.undo:
+        return
+    failures = undo(record)
+    claim.write(replace(record, status="exited", child=None, undo=record.undo if failures else ()))
+    if failures:
+        raise HaconiwaError(f"could not clean up after {claim.name}: {'; '.join(failures)}; remove the cause")

@@ -1,0 +1,122 @@
+"""Start a container that outlives its caller, and leave one small process behind that supervises it.
+
+The supervisor is a copy of the caller that lets go of everything, starts the container, says how that
+went, and then replaces itself by `watch`, which is as little of Python as it can be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import haconiwa_core
+from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
+from haconiwa_core.launch.choice import Launcher
+from haconiwa_core.linux.host import adopt_orphans
+from haconiwa_core.planning.plan import Plan
+from haconiwa_core.runtime.record import Claim, Store
+from haconiwa_core.runtime.running import Running
+from haconiwa_core.runtime.start import start
+from haconiwa_runtime import watch
+
+_LAST_DESCRIPTOR = 2**31 - 1
+
+
+class DetachError(HaconiwaError):
+    """A detached container could not be started; `cleanup` is what could not be undone, as messages."""
+
+    def __init__(self, message: str, exit_status: int, cleanup: Sequence[str]) -> None:
+        self.exit_status = exit_status
+        self.cleanup = tuple(cleanup)
+        super().__init__(message)
+
+
+class DetachedSupervisor:
+    """Supervises each detached container by a process of its own: what `haconiwa run -d` uses."""
+
+    def start(
+        self, plan: Plan, store: Store, launcher: Callable[[], Launcher], *, name: str | None, remove: bool
+    ) -> str:
+        """Start a container in the background; return its name when its command has been executed.
+
+        Args:
+            plan: of a container none of whose streams are inherited.
+            store: where its record is kept.
+            launcher: makes what starts it.
+            name: of the instance; None makes a unique one.
+            remove: forget the container and its log when it has ended.
+
+        Raises:
+            HaconiwaError: it could not be started; nothing is left.
+        """
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            _supervise(plan, store, launcher, name, remove, writer)
+        os.close(writer)
+        with open(reader, "rb") as told:
+            answer = json.loads(told.read() or "null")
+        if answer is None:
+            raise HaconiwaError(f"the supervisor of {plan.container.name}, process {pid}, has ended; run `haconiwa gc`")
+        if "name" in answer:
+            return str(answer["name"])
+        raise DetachError(**answer)
+
+
+def _supervise(
+    plan: Plan, store: Store, launcher: Callable[[], Launcher], name: str | None, remove: bool, answers: int
+) -> NoReturn:
+    try:
+        _let_go_of_the_caller(answers)
+        claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
+        adopt_orphans(True)
+        used = launcher()
+        try:
+            running = start(plan, claim, {}, launcher=used, orphan="keep")
+        finally:
+            used.close()
+        command = _watching(claim, running, remove)
+        _tell(answers, name=claim.name)
+        os.close(answers)
+        os.execve(command[0], command, {})
+    except HaconiwaError as error:
+        _tell(answers, message=str(error), exit_status=error.exit_status, cleanup=getattr(error, "cleanup", ()))
+    except BaseException:
+        # A fault of ours: nobody would see it otherwise, for this process has no streams.
+        _tell(answers, message=traceback.format_exc(), exit_status=EXIT_SETUP, cleanup=())
+        raise
+    finally:
+        os._exit(1)
+
+
+def _tell(answers: int, **what: object) -> None:
+    os.write(answers, json.dumps(what).encode())
+
+
+def _let_go_of_the_caller(kept: int) -> None:
+    """Keep nothing of the caller's session, folder, signals and streams but one descriptor."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, _LAST_DESCRIPTOR)
+
+
+def _watching(claim: Claim, running: Running, remove: bool) -> list[str]:
+    """Return the command that this process becomes; it inherits the claim and the container's descriptor."""
+    for descriptor in (claim.fileno(), running.pidfd):
+        os.set_inheritable(descriptor, True)
+    folders = (Path(haconiwa_core.__file__).parents[1], Path(watch.__file__).parents[1])
+    descriptors = map(str, (claim.fileno(), running.pid, running.pidfd, int(remove)))
+    return [sys.executable, "-I", "-S", watch.__file__, str(claim.directory), *descriptors, *map(str, folders)]

@@ -1,0 +1,43 @@
+"""The process that a detached container leaves behind: it waits for the end, and cleans up.
+
+A program of its own: python -I -S watch.py DIRECTORY CLAIM PID PIDFD REMOVE FOLDER...
+While it waits it has imported nothing, so that a thousand of them are small.
+"""
+
+import os
+import sys
+
+_WALL = 0x40000000
+
+
+def main() -> None:
+    """Wait until the container has ended, and finish it as its parent."""
+    directory, claim, pid, pidfd, remove = sys.argv[1], *map(int, sys.argv[2:6])
+    _reap_until(pid)
+    sys.path[:0] = sys.argv[6:]
+
+    from pathlib import Path
+
+    from haconiwa_core.runtime.orphans import end_children
+    from haconiwa_core.runtime.record import Claim, Store
+    from haconiwa_core.runtime.running import Running
+
+    path = Path(directory)
+    record = Store(path.parent).read(path.name)
+    try:
+        Running(Claim(path, claim), record, pid, pidfd).finish(remove=bool(remove))
+    finally:
+        end_children()
+
+
+def _reap_until(pid: int) -> None:
+    """Reap what the container leaves behind, until its first process has ended; that one is not reaped."""
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | _WALL)
+        if ended is None or ended.si_pid == pid:
+            return
+        os.waitpid(ended.si_pid, _WALL)
+
+
+if __name__ == "__main__":
+    main()
