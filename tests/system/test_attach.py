@@ -1,28 +1,32 @@
 """A process that is put into a running container is confined as the container's first one is."""
 
 import os
-import re
-import signal
+import shutil
+import subprocess
 import time
+from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from haconiwa_chroot import Chroot
 from haconiwa_credentials import Credentials
+from haconiwa_mount import Mount
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_rlimit import Rlimit
-from system.world import PLUGINS, Snapshot, everything, make_root, started
+from system.world import PLUGINS, everything, started
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
-from haconiwa_core.errors import SetupError
 from haconiwa_core.host import gather
+from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
-from haconiwa_core.runtime.record import Process, Store
+from haconiwa_core.runtime.processes import is_readable
+from haconiwa_core.runtime.record import Store
 
 DIFFERENCES = {
     # Of each process its own.
@@ -32,7 +36,7 @@ DIFFERENCES = {
     # How much it has run and how much memory it has: no policy.
     "VmPeak", "VmSize", "VmLck", "VmPin", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmData", "VmStk",
     "VmExe", "VmLib", "VmPTE", "VmSwap", "HugetlbPages", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches",
-    "State", "FDSize", "Threads", "SigQ", "Cpus_allowed", "Cpus_allowed_list", "Mems_allowed", "Mems_allowed_list",
+    "State", "FDSize", "SigQ",
 }  # fmt: skip
 """What may differ in /proc/PID/status; all else must be equal."""
 
@@ -58,13 +62,13 @@ def container(root, request):
     return Container("box", ["/bin/busybox", "sleep", "600"], features, env={"A": "1"}, stdin="null")
 
 
-def attached(running, container, *command):
+def attached(running, container, *command, launcher=None):
     """Attach a command to a running container, by its record alone."""
     record = Store().read(running.name)
     found = read_stored(record.container, PLUGINS)
     assert found == container
     planned = plan(replace(found, command=command), gather(), PLUGINS, "attach")
-    return attach(planned, record.child, {"stdin": 0, "stdout": 1, "stderr": 2})
+    return attach(planned, record.child, {"stdin": 0, "stdout": 1, "stderr": 2}, launcher)
 
 
 def ended(running):
@@ -73,13 +77,20 @@ def ended(running):
     running.remove()
 
 
+def status_of(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
 def settled(pid):
     """Wait until a process sleeps in its command; return what /proc tells of it."""
     deadline = time.monotonic() + 10
     while "busybox" not in os.readlink(f"/proc/{pid}/exe") or "\tS" not in Path(f"/proc/{pid}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.001)
-    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
+    )
     return {
         "status": {name: value for name, value in status.items() if name not in DIFFERENCES},
         "limits": Path(f"/proc/{pid}/limits").read_text(),
@@ -105,8 +116,64 @@ def test_it_is_equal_to_the_first_process(container):
     first, second = settled(running.pid), settled(process.pid)
     for aspect, found in first.items():
         assert second[aspect] == found, aspect
-    parents = [re.search(r"^PPid:\t(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1] for pid in (running.pid, process.pid)]
-    assert parents == [str(os.getpid())] * 2
+    assert [status_of(pid)["PPid"] for pid in (running.pid, process.pid)] == [str(os.getpid())] * 2
     process.kill()
     assert process.reap(with_group=False).exit_status == 137
     ended(running)
+
+
+@pytest.fixture(scope="module")
+def watcher(tmp_path_factory):
+    """A static program that tries to look into whatever enters its container."""
+    if not shutil.which("gcc"):
+        pytest.skip("needs gcc")
+    program = tmp_path_factory.mktemp("watcher") / "watcher"
+    source = Path(__file__).with_name("watcher.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", program, source], check=True)
+    return program
+
+
+ENTRIES = 40
+
+
+def watched(root, watcher, mode, launcher, features=()):
+    """Enter a container 40 times while it watches; return what it has seen."""
+    shutil.copy(watcher, root / "bin/watcher")
+    mounts = [Mount(proc=True, masked=(), read_only=())]
+    features = [MountNamespace(), PidNamespace(), Chroot(str(root)), *mounts, *features]
+    container = Container("box", ["/bin/watcher", mode], features, stdin="null")
+    sink = os.memfd_create("output")
+    running = started(container, {"stdout": sink, "stderr": 2})
+    while not os.pread(sink, 9, 0).startswith(b"watching"):
+        assert not is_readable(running.pidfd, 0.001)
+    with closing(choose_launcher(launcher)) as used:
+        for _ in range(ENTRIES):
+            process = attached(running, container, "/bin/busybox", "true", launcher=used)
+            assert process.reap(with_group=False).exit_status == 0
+    ended(running)
+    found = Counter(line.split()[0] for line in os.pread(sink, 1 << 24, 0).decode().splitlines())
+    os.close(sink)
+    assert found["seen"] > 0
+    return {what for what in found if what not in ("watching", "seen")}
+
+
+SHIFTED = [UserNamespace(uid_map=IDS, gid_map=IDS)]
+
+
+@pytest.mark.parametrize("launcher", ["direct", "helper"])
+@pytest.mark.parametrize(
+    ("mode", "features"),
+    [("drop", []), ("drop", [Credentials(uid=1000)]), ("keep", SHIFTED)],
+    ids=["root", "user", "user namespace"],
+)
+def test_nothing_of_an_entering_process_can_be_opened(root, watcher, launcher, mode, features):
+    if features is SHIFTED:
+        os.chown(root, IDS[0].outside, IDS[0].outside)
+    assert watched(root, watcher, mode, launcher, features) == set()
+
+
+def test_a_container_that_may_trace_anything_cannot_write_the_program_that_enters(root, watcher):
+    """The host's own CAP_SYS_PTRACE sees all; what it sees leads nowhere."""
+    found = watched(root, watcher, "keep", "helper")
+    assert "mem" in found
+    assert found.isdisjoint({"directory", "written"})
