@@ -19,10 +19,12 @@ from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_rlimit import Rlimit
 from system.world import PLUGINS, everything, started
 
+from haconiwa_core import linux
 from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.linux.vocabulary import lowers
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.processes import is_readable
@@ -177,3 +179,10 @@ def test_a_container_that_may_trace_anything_cannot_write_the_program_that_enter
     found = watched(root, watcher, "all", "helper")
     assert "mem" in found
     assert found.isdisjoint({"directory", "written"})
+
+
+def test_the_watch_bites(root, watcher, monkeypatch):
+    """Without the call that closes the entering process to others, its program is opened sooner or later."""
+    monkeypatch.setattr(linux, "set_dumpable", lowers(lambda _: iter(())))
+    os.chown(root, IDS[0].outside, IDS[0].outside)
+    assert any("exe" in watched(root, watcher, "all", "direct", SHIFTED) for _ in range(10))
