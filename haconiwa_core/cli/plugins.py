@@ -39,8 +39,8 @@ def _state_text(row: dict[str, Any]) -> str:
 def _row(plugin: Installed, *, load: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
+        "distribution": plugin.entry_point.distribution,
+        "version": plugin.entry_point.version,
         "api": plugin.api,
         "state": str(plugin.state),
         "reason": plugin.reason,

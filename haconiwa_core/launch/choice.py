@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-from importlib.metadata import entry_points
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.plugins.discovery import API
+from haconiwa_core.plugins.entrypoints import entry_points
 from haconiwa_core.program import Program
+
+if TYPE_CHECKING:
+    import socket
 
 GROUP = f"haconiwa.{API}.launchers"
 
@@ -46,7 +48,7 @@ def choose_launcher(name: str | None = None) -> Launcher:
     Raises:
         PluginError: there is none of this name, several are installed, or it cannot be loaded.
     """
-    installed = list(entry_points(group=GROUP))
+    installed = [item for item in entry_points() if item.group == GROUP]
     if name == DirectLauncher.name or (name is None and not installed):
         return DirectLauncher()
     found = [item for item in installed if name in (None, item.name)]

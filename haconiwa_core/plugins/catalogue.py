@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
+
+_FOLDER = Path(__file__).parents[1]
 
 
 @cache
 def _entries() -> dict[str, Any]:
-    text = resources.files("haconiwa_core").joinpath("catalogue.json").read_text("utf-8")
-    entries: dict[str, Any] = json.loads(text)
+    entries: dict[str, Any] = json.loads((_FOLDER / "catalogue.json").read_text("utf-8"))
     return entries
 
 

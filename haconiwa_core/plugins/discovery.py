@@ -6,13 +6,13 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.plugins.catalogue import distribution_for, known_names
+from haconiwa_core.plugins.entrypoints import EntryPoint, entry_points
 
 API = "v1"
 GROUP = f"haconiwa.{API}.features"
@@ -33,56 +33,56 @@ class State(StrEnum):
     AMBIGUOUS = "ambiguous"
 
 
-@dataclass(frozen=True)
-class Installed:
+class Installed(NamedTuple):
     """One plugin as its distribution's metadata describes it.
 
     Args:
-        name: of the entry point.
-        distribution, version: that provide it.
+        entry_point: its name, what to load, and the distribution that provides it.
         api: major version of the plugin interface, such as "v1".
         state: whether it may be used.
         reason: by what it is disabled, or why it cannot be used; "" when it is enabled.
-        entry_point: what to load.
     """
 
-    name: str
-    distribution: str
-    version: str
-    api: str
-    state: State
-    reason: str
     entry_point: EntryPoint
+    api: str = API
+    state: State = State.ENABLED
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name: that of its entry point."""
+        return self.entry_point.name
 
 
 def installed() -> list[Installed]:
     """Return all installed plugins, sorted by name, in whatever state they are."""
     candidates = [
-        (entry_point, match[1])
-        for group in sorted(entry_points().groups)
-        if (match := _GROUP.match(group))
-        for entry_point in entry_points(group=group)
+        (entry_point, match[1]) for entry_point in sorted(entry_points()) if (match := _GROUP.match(entry_point.group))
     ]
     disabled = disabled_plugins()
-    claims: dict[str, list[str]] = {}
+    claims: dict[str, list[EntryPoint]] = {}
     for entry_point, api in candidates:
         if api == API:
-            claims.setdefault(entry_point.name, []).append(_distribution_of(entry_point)[0])
-    found = [_describe(entry_point, api, disabled, claims) for entry_point, api in candidates]
-    return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))
+            claims.setdefault(entry_point.name, []).append(entry_point)
+    return [_describe(entry_point, api, disabled, claims) for entry_point, api in candidates]
 
 
-def _describe(entry_point: EntryPoint, api: str, disabled: dict[str, str], claims: dict[str, list[str]]) -> Installed:
+def _describe(
+    entry_point: EntryPoint, api: str, disabled: dict[str, str], claims: dict[str, list[EntryPoint]]
+) -> Installed:
     name = entry_point.name
-    state, reason = State.ENABLED, ""
     if api != API:
-        state, reason = State.INCOMPATIBLE, f"made for {api}, this core offers {API}"
-    elif len(claims[name]) > 1:
-        state, reason = State.AMBIGUOUS, f"provided by {' and '.join(sorted(claims[name]))}; uninstall all but one"
-    elif name in disabled:
-        state, reason = State.DISABLED, f"disabled by {disabled[name]}"
-    distribution, version = _distribution_of(entry_point)
-    return Installed(name, distribution, version, api, state, reason, entry_point)
+        return Installed(entry_point, api, State.INCOMPATIBLE, f"made for {api}, this core offers {API}")
+    if len(claims[name]) > 1:
+        return Installed(entry_point, api, State.AMBIGUOUS, f"{provided_by(claims[name])}; uninstall all but one")
+    if name in disabled:
+        return Installed(entry_point, api, State.DISABLED, f"disabled by {disabled[name]}")
+    return Installed(entry_point)
+
+
+def provided_by(claims: Iterable[EntryPoint]) -> str:
+    """Return which distributions provide entry points of one name."""
+    return f"provided by {' and '.join(sorted(claim.distribution for claim in claims))}"
 
 
 def usable(name: str, plugins: Iterable[Installed]) -> Installed:
@@ -99,7 +99,9 @@ def usable(name: str, plugins: Iterable[Installed]) -> Installed:
     if found:
         plugin = found[0]
         hint = f"; `haconiwa plugins enable {name}`" if plugin.state is State.DISABLED else ""
-        raise PluginError(f"plugin {name} of {plugin.distribution} is {plugin.state}: {plugin.reason}{hint}")
+        raise PluginError(
+            f"plugin {name} of {plugin.entry_point.distribution} is {plugin.state}: {plugin.reason}{hint}"
+        )
     distribution = distribution_for(name)
     if distribution:
         raise PluginError(f"no installed plugin provides this feature; pip install {distribution}")
@@ -161,8 +163,3 @@ def write_settings(disabled: Iterable[str]) -> Path:
     except OSError as error:
         raise PluginError(f"{path}: cannot be written: {error.strerror}") from error
     return path
-
-
-def _distribution_of(entry_point: EntryPoint) -> tuple[str, str]:
-    distribution = entry_point.dist
-    return (distribution.name, distribution.version) if distribution else ("unknown", "unknown")

@@ -6,7 +6,6 @@ stevedore loads, pluggy registers, validates and calls. Nothing outside this pac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -16,6 +15,7 @@ from haconiwa_core.errors import PluginError
 from haconiwa_core.feature import Feature
 from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.discovery import GROUP, Installed, installed, usable
+from haconiwa_core.plugins.entrypoints import EntryPoint
 
 if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
@@ -37,7 +37,7 @@ class _OneEntryPoint(NamedExtensionManager[Any]):
             on_load_failure_callback=lambda _manager, _entry_point, error: failed(error),
         )
 
-    def list_entry_points(self) -> list[EntryPoint]:
+    def list_entry_points(self) -> list[Any]:
         return [self._found]
 
 

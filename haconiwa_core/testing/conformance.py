@@ -88,7 +88,7 @@ class Conformance:
         """Entry point, section, catalogue and distribution carry one name."""
         found = [plugin for plugin in installed() if plugin.name == self.section]
         package = "haconiwa_" + self.section.replace("-", "_")
-        assert [plugin.distribution for plugin in found] == [f"haconiwa-{self.section}"]
+        assert [plugin.entry_point.distribution for plugin in found] == [f"haconiwa-{self.section}"]
         assert found[0].entry_point.group == GROUP
         assert found[0].entry_point.module.partition(".")[0] == package
         assert distribution_for(self.section) == f"haconiwa-{self.section}"

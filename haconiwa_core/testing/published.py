@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from typing import ClassVar
 
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature, option
-from haconiwa_core.plugins.discovery import API, GROUP, Installed, State
+from haconiwa_core.plugins.discovery import GROUP, Installed
+from haconiwa_core.plugins.entrypoints import EntryPoint
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
@@ -43,12 +43,4 @@ def haconiwa_steps() -> Iterator[Step]:
     yield from ()
 
 
-INSTALLED = Installed(
-    name=Published.section,
-    distribution="haconiwa-core",
-    version="0",
-    api=API,
-    state=State.ENABLED,
-    reason="",
-    entry_point=EntryPoint(Published.section, __name__, GROUP),
-)
+INSTALLED = Installed(EntryPoint(Published.section, __name__, GROUP))

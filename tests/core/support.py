@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import make_dataclass
-from importlib.metadata import EntryPoint
 from itertools import count
 from types import ModuleType, SimpleNamespace
 
@@ -13,7 +12,8 @@ from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError
 from haconiwa_core.feature import Feature
 from haconiwa_core.planning.planner import plan
-from haconiwa_core.plugins.discovery import API, GROUP, Installed, State
+from haconiwa_core.plugins.discovery import GROUP, Installed
+from haconiwa_core.plugins.entrypoints import EntryPoint
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.stages import Stage
@@ -55,8 +55,7 @@ class Sample:
         vars(module).update(hooks or {})
         place = f"sample{next(_NUMBERS)}"
         setattr(MODULES, place, module)
-        entry_point = EntryPoint(name, f"{__name__}:MODULES.{place}", GROUP)
-        self.installed = Installed(name, f"haconiwa-{name}", "1.0", API, State.ENABLED, "", entry_point)
+        self.installed = Installed(EntryPoint(name, f"{__name__}:MODULES.{place}", GROUP))
 
 
 def plugins_of(*samples):

@@ -13,7 +13,7 @@ from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
 from haconiwa_core.testing import host, plugins, readme_of
 
-DISTRIBUTIONS = [plugin.distribution for plugin in installed()]
+DISTRIBUTIONS = [plugin.entry_point.distribution for plugin in installed()]
 
 
 def block(readme: str, language: str) -> str:
