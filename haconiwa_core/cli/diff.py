@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
-from argparse import Namespace as Options
+from argparse import ArgumentParser, Namespace as Options
 
+from haconiwa_core.cli.arguments import add_host
 from haconiwa_core.cli.output import print_line
-from haconiwa_core.cli.selection import host_facts
-from haconiwa_core.definition.reading import read
 from haconiwa_core.log import Log
-from haconiwa_core.planning.planner import plan_all
-from haconiwa_core.plugins.loading import Plugins
+
+HELP = "show how the plans of two definitions differ; exit status 1 if they do"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the arguments of `diff`."""
+    parser.add_argument("first", metavar="A", help="definition, .py or .toml")
+    parser.add_argument("second", metavar="B", help="definition, .py or .toml")
+    add_host(parser)
 
 
 def main(options: Options, log: Log) -> int:
     """Print how two plans differ, step by step; return 1 if they do, else 0."""
+    import difflib
+
+    from haconiwa_core.cli.selection import host_facts
+    from haconiwa_core.definition.reading import read
+    from haconiwa_core.planning.planner import plan_all
+    from haconiwa_core.plugins.loading import Plugins
+
     plugins = Plugins()
     host = host_facts(options.host)
     first, second = (

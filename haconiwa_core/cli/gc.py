@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from argparse import Namespace as Options
+from argparse import ArgumentParser, Namespace as Options
 
 from haconiwa_core.errors import EXIT_SETUP
 from haconiwa_core.log import Log
-from haconiwa_core.runtime.cleanup import collect
-from haconiwa_core.runtime.record import Store
+
+HELP = "clean up after containers whose supervisor is gone; forget those that have ended"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add nothing."""
 
 
 def main(options: Options, log: Log) -> int:
     """Clean up; return 0 if nothing is left of any container without a supervisor."""
+    from haconiwa_core.runtime.cleanup import collect
+    from haconiwa_core.runtime.record import Store
+
     problems = [found for found in collect(Store()) if found.problem]
     for found in problems:
         log.error(f"{found.name}: {found.problem}")

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from argparse import Namespace as Options
+from argparse import ArgumentParser, Namespace as Options
+from typing import TYPE_CHECKING
 
+from haconiwa_core.cli.arguments import add_format, add_host, add_selection
 from haconiwa_core.cli.output import print_json, print_line, print_table
-from haconiwa_core.cli.selection import host_facts, selected
-from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.log import Log
-from haconiwa_core.planning.plan import Plan
-from haconiwa_core.planning.planner import plan_all
-from haconiwa_core.plugins.loading import Plugins
+
+if TYPE_CHECKING:
+    from haconiwa_core.planning.plan import Plan
+
+HELP = "show exactly what a start would do; changes nothing, needs no root"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the arguments of `plan`."""
+    add_selection(parser, "plan these containers of the file only")
+    add_host(parser)
+    parser.add_argument("--show-host", action="store_true", help="print the facts of this host for --host")
+    add_format(parser)
 
 
 def main(options: Options, log: Log) -> int:
     """Print the plans of the selected containers, or the facts of this host; return 0."""
+    from haconiwa_core.cli.selection import host_facts, selected
+    from haconiwa_core.launch.choice import choose_launcher
+    from haconiwa_core.planning.planner import plan_all
+    from haconiwa_core.plugins.loading import Plugins
+
     host = host_facts(options.host)
     if options.show_host:
         print_json(host.to_json())

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from argparse import Namespace as Options
+from argparse import ArgumentParser, Namespace as Options
 from typing import Any
 
+from haconiwa_core.cli.arguments import add_format, general
 from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.errors import PluginError
 from haconiwa_core.feature import Feature, option_help
 from haconiwa_core.log import Log
 from haconiwa_core.options import annotations_of, describe
 from haconiwa_core.plugins.discovery import Installed, State, installed, read_settings, write_settings
+
+HELP = "list, explain, enable or disable plugins"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the actions of `plugins`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list installed plugins", parents=[general()])
+    listing.add_argument("--load", action="store_true", help="try the imports: tells stages and broken plugins")
+    add_format(listing)
+    show = actions.add_parser("show", help="show a plugin's options, stages and errors", parents=[general()])
+    show.add_argument("plugin", metavar="NAME")
+    add_format(show)
+    for action in ("enable", "disable"):
+        switch = actions.add_parser(action, help=f"{action} a plugin", parents=[general()])
+        switch.add_argument("plugin", metavar="NAME")
 
 
 def main(options: Options, log: Log) -> int:

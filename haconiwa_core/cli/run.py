@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from argparse import Namespace as Options
+from argparse import ArgumentParser, Namespace as Options
 
-from haconiwa_core.cli.selection import selected
-from haconiwa_core.errors import DefinitionError, Problem
-from haconiwa_core.host import gather
-from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.cli.arguments import add_selection
 from haconiwa_core.log import Log
-from haconiwa_core.planning.planner import plan_all
-from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.foreground import run_all
-from haconiwa_core.runtime.record import Store
+
+HELP = "run containers in the foreground: run FILE [NAME...], or run --with ... -- COMMAND"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the arguments of `run`."""
+    add_selection(parser, "run these containers of the file only")
+    parser.add_argument("--name", help="claim this name instead of a unique one")
+    parser.add_argument("--rm", action="store_true", help="forget the container and its log when it has ended")
 
 
 def main(options: Options, log: Log) -> int:
     """Run containers in the foreground; return the first exit status that is not 0, else 0."""
+    from haconiwa_core.cli.selection import selected
+    from haconiwa_core.errors import DefinitionError, Problem
+    from haconiwa_core.host import gather
+    from haconiwa_core.launch.choice import choose_launcher
+    from haconiwa_core.planning.planner import plan_all
+    from haconiwa_core.plugins.loading import Plugins
+    from haconiwa_core.runtime.foreground import run_all
+    from haconiwa_core.runtime.record import Store
+
     plugins = Plugins()
     containers = selected(options, plugins)
     if options.name is not None and len(containers) > 1:

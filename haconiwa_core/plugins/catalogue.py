@@ -1,6 +1,6 @@
-"""The distributions that this project publishes: which one to name when a plugin is missing.
+"""The distributions that this project publishes: which one to name when a plugin or a command is missing.
 
-Data, not code: `catalogue.json` is derived from the folders below plugins/, and a test compares.
+Data, not code: `catalogue.json` and `commands.json` agree with the folders of the tree, and a test compares.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ _FOLDER = Path(__file__).parents[1]
 
 
 @cache
-def _entries() -> dict[str, Any]:
-    entries: dict[str, Any] = json.loads((_FOLDER / "catalogue.json").read_text("utf-8"))
+def _data(file: str) -> dict[str, Any]:
+    entries: dict[str, Any] = json.loads((_FOLDER / file).read_text("utf-8"))
     return entries
+
+
+def _entries() -> dict[str, Any]:
+    return _data("catalogue.json")
 
 
 def known_names() -> tuple[str, ...]:
@@ -27,6 +31,11 @@ def known_names() -> tuple[str, ...]:
 def distribution_for(name: str) -> str:
     """Return the distribution that provides a plugin, or "" for a name outside the catalogue."""
     return str(_entries().get(name, {}).get("distribution", ""))
+
+
+def command_distributions() -> dict[str, str]:
+    """Return the verbs of the command line that are not the core's, and the distribution of each."""
+    return _data("commands.json")
 
 
 def providers_of(need: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import json
 import pytest
 from architecture.tree import CORE, CORE_PROJECT, PROJECTS, features
 
+from haconiwa_core.cli import commands
 from haconiwa_core.plugins.discovery import GROUP
 
 CONTRACTS = {contract["id"]: contract for contract in CORE_PROJECT["tool"]["importlinter"]["contracts"]}
@@ -42,6 +43,16 @@ def test_the_catalogue_says_what_the_plugins_say():
         for name, project in features().items()
     }
     assert json.loads((CORE / "catalogue.json").read_text()) == expected
+
+
+def test_the_commands_are_those_of_distributions_of_ours():
+    names = {project["project"]["name"]: project["project"] for project in PROJECTS.values()}
+    listed = json.loads((CORE / "commands.json").read_text())
+    assert not set(listed) & set(commands.OWN)
+    assert set(listed.values()) <= set(names)
+    for name, project in names.items():
+        verbs = project.get("entry-points", {}).get(commands.GROUP, {})
+        assert {verb: listed.get(verb) for verb in verbs} == dict.fromkeys(verbs, name)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Plugins that a test makes of a few lines, plans of them, and the command line as a user runs it."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -106,3 +107,30 @@ def session(script, folder, **options):
     """Run a shell script in which `haconiwa` is the command line; it ends at the first failure."""
     function = f'haconiwa() {{ {shlex.join(HACONIWA)} "$@"; }}'
     return in_own_places(["sh", "-ec", f"{function}\n{script}"], folder, **options)
+
+
+class Site:
+    """A folder with distributions as an installer leaves them, and the command line that sees them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+    def install(self, distribution, source, name="lamp", api="v1", group="features", version="1.0"):
+        module = distribution.replace("-", "_")
+        (self.folder / f"{module}.py").write_text(source)
+        info = self.folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[haconiwa.{api}.{group}]\n{name} = {module}\n")
+
+    def haconiwa(self, *arguments):
+        return in_own_places([*HACONIWA, *arguments], self.folder, env=self.environment)
+
+    def session(self, script):
+        return session(script, self.folder, env=self.environment)
+
+    def listed(self, *arguments, name="lamp"):
+        result = self.haconiwa("plugins", "list", "--format", "json", *arguments)
+        assert result.returncode == 0, result.stderr
+        return [row for row in json.loads(result.stdout) if row["name"] == name]

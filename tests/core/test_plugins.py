@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from core.support import HACONIWA, Sample, in_own_places, plugins_of, session
+from core.support import Sample, Site, plugins_of
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.plugins.hookspecs import hookimpl
@@ -32,33 +32,6 @@ def haconiwa_feature():
 def haconiwa_steps(feature):
     yield Step(Stage.LIMITS, linux.set_file_mode_mask, feature.level)
 """
-
-
-class Site:
-    """A folder with distributions as an installer leaves them, and the command line that sees them."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.environment = {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
-
-    def install(self, distribution, source, name="lamp", api="v1", version="1.0"):
-        module = distribution.replace("-", "_")
-        (self.folder / f"{module}.py").write_text(source)
-        info = self.folder / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[haconiwa.{api}.features]\n{name} = {module}\n")
-
-    def haconiwa(self, *arguments):
-        return in_own_places([*HACONIWA, *arguments], self.folder, env=self.environment)
-
-    def session(self, script):
-        return session(script, self.folder, env=self.environment)
-
-    def listed(self, *arguments, name="lamp"):
-        result = self.haconiwa("plugins", "list", "--format", "json", *arguments)
-        assert result.returncode == 0, result.stderr
-        return [row for row in json.loads(result.stdout) if row["name"] == name]
 
 
 @pytest.fixture

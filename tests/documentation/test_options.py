@@ -7,23 +7,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from haconiwa_core.cli.main import _parser
+from haconiwa_core.cli.commands import OWN, find, others
+from haconiwa_core.cli.main import command_parser
 
 TREE = Path(__file__).resolve().parents[2]
 TEXTS = [page.read_text("utf-8") for page in (TREE / "README.md", *TREE.joinpath("docs").rglob("*.md"))]
 
 
-def verbs(parser: argparse.ArgumentParser, *above: str) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """Yield each verb with its options, "plugins list" below "plugins"."""
+def verbs(parser: argparse.ArgumentParser, *path: str) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Yield a verb with its options, and what stands below it, such as "plugins list"."""
+    yield path, {option for found in parser._actions for option in found.option_strings}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
-                path = (*above, name)
-                yield path, {option for found in inner._actions for option in found.option_strings}
-                yield from verbs(inner, *path)
+                yield from verbs(inner, *path, name)
 
 
-VERBS = dict(verbs(_parser()))
+VERBS = dict(found for verb in (*OWN, *others()) for found in verbs(command_parser(verb, find(verb)), verb))
 
 
 def test_every_option_that_is_mentioned_exists() -> None:

@@ -1,0 +1,58 @@
+"""Options that several commands share, those of other distributions among them."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser
+
+
+def add_general(parser: ArgumentParser, *, default: bool) -> None:
+    """Add what every command takes: `debug` and `log_format`.
+
+    Args:
+        parser: of the command line, or of a command.
+        default: set what is not given; a command must not, for it may stand before the command.
+    """
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=False if default else argparse.SUPPRESS,
+        help="show the traceback of an error",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("console", "json"),
+        default="console" if default else argparse.SUPPRESS,
+        help="how our own messages are written to standard error",
+    )
+
+
+def general() -> ArgumentParser:
+    """Return a parent of the parsers of a command's own actions, such as `plugins list`."""
+    parser = ArgumentParser(add_help=False)
+    add_general(parser, default=False)
+    return parser
+
+
+def add_format(parser: ArgumentParser) -> None:
+    """Add `format`: "table", or "json"."""
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="how the result is printed")
+
+
+def add_selection(parser: ArgumentParser, names_help: str) -> None:
+    """Add what `selection.selected` needs: a definition, which of its containers, and what is changed in them."""
+    parser.add_argument("file", nargs="?", help="definition, .py or .toml")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names_help)
+    parser.add_argument(
+        "--launcher", metavar="NAME", help="what starts it: direct, or an installed one, such as helper"
+    )
+    parser.add_argument("--with", dest="enabled", action="append", default=[], metavar="FEATURE", help="add a feature")
+    parser.add_argument("--without", dest="disabled", action="append", default=[], metavar="FEATURE", help="leave out")
+    parser.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="FEATURE.KEY=VALUE", help="set an option"
+    )
+
+
+def add_host(parser: ArgumentParser) -> None:
+    """Add `host`: a file with the facts of another host, for `selection.host_facts`."""
+    parser.add_argument("--host", metavar="FACTS", help="plan for the host that this file describes")
