@@ -51,6 +51,7 @@ from haconiwa_core.linux.process import (
     new_session as new_session,
     new_session_keyring as new_session_keyring,
     open_file as open_file,
+    open_file_inside as open_file_inside,
     reset_signals as reset_signals,
     set_dumpable as set_dumpable,
     set_file_mode_mask as set_file_mode_mask,

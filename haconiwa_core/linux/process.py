@@ -51,6 +51,16 @@ def open_file(path: str, flags: int, mode: int, *, into: Slot) -> Operations:
 
 
 @lowers
+def open_file_inside(path: str, flags: int, mode: int, *, into: Slot) -> Operations:
+    """Open a file of the container, whose root is the process's already (openat2(2), always O_CLOEXEC).
+
+    Links of proc are refused with ELOOP: they lead to whatever the start has open.
+    """
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, c.RESOLVE_NO_MAGICLINKS)
+    yield Operation(Call.openat2, (c.AT_FDCWD, _string(path), how, len(how)), result=into)
+
+
+@lowers
 def write_kernel_file(path: str, content: str) -> Operations:
     """Write a file of procfs, sysfs or cgroupfs in one write(2); a short write fails.
 

@@ -21,8 +21,8 @@ STREAMS = ("stdin", "stdout", "stderr")
 _CONTAINER = Slot("container")
 _ROOT = Slot("root")
 
-_OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY
-_INPUT = os.O_RDONLY | os.O_NOCTTY
+_OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY, Mode(0o600)
+_INPUT = os.O_RDONLY | os.O_NOCTTY, 0
 
 
 def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
@@ -85,7 +85,7 @@ def _streams(planning: Planning) -> Iterator[Step]:
     for number, stream in enumerate(STREAMS):
         target = Slot(stream)
         kind, _, path = getattr(planning.container, stream).partition(":")
-        flags = _OUTPUT if number else _INPUT
+        access = _OUTPUT if number else _INPUT
         if kind == "inherit":
             yield Step(Stage.PREPARE, linux.duplicate, Slot(f"caller-{stream}"), into=target)
         elif kind == "null":
@@ -93,9 +93,9 @@ def _streams(planning: Planning) -> Iterator[Step]:
         elif kind == "log":
             yield Step(Stage.PREPARE, linux.open_log, Slot("directory"), into=target)
         elif kind == "host":
-            yield Step(Stage.PREPARE, linux.open_file, planning.host_path(path), flags, Mode(0o600), into=target)
+            yield Step(Stage.PREPARE, linux.open_file, planning.host_path(path), *access, into=target)
         else:
-            yield Step(Stage.SESSION, linux.open_file, path, flags, Mode(0o600), into=target)
+            yield Step(Stage.SESSION, linux.open_file_inside, path, *access, into=target)
         yield Step(Stage.SESSION, linux.install_stream, target, number)
 
 

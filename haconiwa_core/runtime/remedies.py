@@ -22,6 +22,7 @@ _BY_FUNCTION = {
     ("change_directory", errno.ENOENT): "the container has no such directory",
     ("join_namespace", errno.EINVAL): "it is no namespace of this kind, or the process is in it already",
     ("open_directory", errno.ENOENT): _NO_SUCH_PATH,
+    ("open_file_inside", errno.ELOOP): "a link of proc is not followed, nor a loop of links",
     ("open_namespace", errno.ENOENT): "there is no such process or path",
     ("open_tree", errno.ENOENT): _NO_SUCH_PATH,
     ("set_oom_score_adj", errno.EACCES): _SCORE,

@@ -1,5 +1,6 @@
 """A root made by an enemy: nothing outside it is touched, and nothing of it runs with the host's rights."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from haconiwa_credentials import Credentials
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
-from system.world import fork, libc, planned, ran, time_limit
+from system.world import fork, libc, planned, ran, started, time_limit
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, SetupError
@@ -98,6 +99,37 @@ def test_a_kernel_filesystem_is_what_it_says(root):
     for target in ("/proc", "/proc/self/attr", "/sys/fs", "/proc/../proc"):
         with pytest.raises(DefinitionError):
             planned(Container("x", ["x"], [MountNamespace(), Chroot(str(root)), Mount(tmpfs=(Tmpfs(target),))]))
+
+
+def writing(path, root):
+    features = [PidNamespace(), MountNamespace(), Chroot(str(root), read_only=False), Mount(proc=True)]
+    return Container("x", ["/bin/busybox", "echo", "said"], [*features, Credentials(uid=1000)], stdout=f"file:{path}")
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["absolute", "climbing"])
+def test_streams_that_lead_outside(root, victim, kind, leaves_nothing):
+    (root / "tmp/out").symlink_to(f"{links_to(victim)[kind]}/precious")
+    with pytest.raises(SetupError) as caught:
+        ran(writing("/tmp/out", root))
+    assert (caught.value.stage, caught.value.errno) == ("SESSION", errno.ENOENT)
+
+
+def test_a_stream_through_a_link_that_stays_inside(root):
+    """The control of the one above."""
+    (root / "tmp/out").symlink_to("../srv/said")
+    assert ran(writing("/tmp/out", root)).status == 0
+    assert (root / "srv/said").read_text() == "said\n"
+
+
+def test_a_stream_that_leads_to_what_the_start_has_open(root, tmp_path, leaves_nothing):
+    """A file that the caller has given to be read is not written through a link to it."""
+    given = tmp_path / "given"
+    given.write_text("precious")
+    (root / "tmp/out").symlink_to("/proc/self/fd/0")
+    with given.open() as source, pytest.raises(SetupError) as caught:
+        started(writing("/tmp/out", root), {"stdin": source.fileno(), "stdout": 1, "stderr": 2})
+    assert (caught.value.stage, caught.value.errno) == ("SESSION", errno.ELOOP)
+    assert given.read_text() == "precious"
 
 
 TRAPS = ("encodings", "sitecustomize", "usercustomize", "idna", "stringprep", "ctypes", "errno", "socket")
