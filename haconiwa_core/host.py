@@ -60,7 +60,7 @@ class HostFacts:
             data = json.loads(text)
             users = {name: (int(uid), int(gid)) for name, (uid, gid) in data["users"].items()}
             return HostFacts(**{**data, "namespaces": tuple(data["namespaces"]), "users": users})
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             text = f"not the facts of a host ({error})"
             hint = "write them with `haconiwa plan --show-host`"
             raise DefinitionError([Problem(text, file=name, hint=hint)]) from error

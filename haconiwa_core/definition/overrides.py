@@ -86,6 +86,6 @@ def _value(text: str) -> Any:
     """Return a value in TOML's notation; what is no TOML is a string."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return parsed["value"] if len(parsed) == 1 else text

@@ -63,6 +63,7 @@ REFUSED = [
     ({"enabled": ["lamp"], "disabled": ["lamp"]}, "--with lamp contradicts --without lamp"),
     ({"settings": ["lamp.level=1"], "disabled": ["lamp"]}, "--set lamp.level=1 contradicts --without lamp"),
     ({"settings": ["lamp.level=high"]}, "lamp.level: must be an integer, not 'high'"),
+    ({"settings": [f"lamp.level={'[' * 20_000}"]}, "lamp.level: must be an integer"),
     ({"settings": ["lamp.levle=1"]}, 'unknown key "levle"; did you mean "level"?'),
     ({"settings": ["lamp.level.x=1"]}, "lamp.level: must be an integer, not {'x': 1}"),
     ({"settings": ["lamp.level=1", "lamp.level.x=1"]}, "--set lamp.level.x=1: level has a value already"),
@@ -76,7 +77,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "text"), REFUSED)
+@pytest.mark.parametrize(("changes", "text"), REFUSED, ids=range(len(REFUSED)))
 def test_a_wrong_change_is_one_problem(changes, text):
     (problem,) = problems(**changes)
     assert problem.startswith("command line: ")
