@@ -143,6 +143,17 @@ def test_streams(stream, place, tmp_path):
         target.unlink()
 
 
+@pytest.mark.parametrize(
+    ("stream", "read"),
+    [("null", ""), ("file:{folder}/given", "given"), ("host:{folder}/given", "given"), ("host:given", "given")],
+)
+def test_input(stream, read, tmp_path):
+    (tmp_path / "given").write_text("given")
+    file = definition(tmp_path, f'one = Container("one", ["/bin/cat"], stdin="{stream.format(folder=tmp_path)}")')
+    done = haconiwa("run", "--rm", "--launcher", "direct", file, stdin=None, input="the caller's")
+    assert (done.stdout, done.stderr) == (read, "")
+
+
 def test_a_record_stays_until_it_is_collected():
     assert haconiwa("run", "--name", "kept", "--", "/bin/sh", "-c", "exit 7").returncode == 7
     record = Store().read("kept")
