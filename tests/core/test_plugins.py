@@ -73,6 +73,26 @@ def test_show_explains_the_options(site):
     assert data["options"] == [{"name": "level", "type": "an integer", "default": "1", "help": "how bright"}]
 
 
+@pytest.mark.parametrize(
+    ("source", "disabled", "state", "reason"),
+    [
+        ("raise RuntimeError('boom')", "", "broken", "RuntimeError: boom"),
+        (PLUGIN, "lamp", "disabled", "disabled by $HACONIWA_DISABLE_PLUGINS"),
+    ],
+    ids=["broken", "disabled"],
+)
+def test_show_tells_why_a_plugin_is_not_used(site, source, disabled, state, reason):
+    site.install("haconiwa-lamp", source)
+    site.environment["HACONIWA_DISABLE_PLUGINS"] = disabled
+    shown = site.haconiwa("plugins", "show", "lamp")
+    assert shown.returncode == 0
+    assert "distribution haconiwa-lamp 1.0, api v1, " + state in shown.stdout
+    assert reason in shown.stdout
+    data = json.loads(site.haconiwa("plugins", "show", "lamp", "--format", "json").stdout)
+    assert (data["state"], data["options"], data["stages"]) == (state, None, None)
+    assert reason in data["reason"]
+
+
 BROKEN = {
     "raises": ("raise RuntimeError('boom')", "RuntimeError: boom"),
     "exits": ("import sys; sys.exit(3)", "SystemExit: 3"),

@@ -16,6 +16,8 @@ from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.linux import constants as c
 
+MS_BIND = 0x1000
+
 
 @pytest.fixture
 def victim(tmp_path):
@@ -92,6 +94,21 @@ def test_a_null_device_that_is_none(root, victim, leaves_nothing):
     (root / "secret").write_text("hidden")
     features = [MountNamespace(), Chroot(str(root)), Mount(masked=("/secret",))]
     assert ran(Container("hostile", ["/bin/busybox", "cat", "/secret"], features)).output == ""
+
+
+def test_a_null_device_of_the_host_that_is_none(root, tmp_path, leaves_nothing):
+    """Nothing but the null device is bound in the place of what is hidden."""
+    false = tmp_path / "false"
+    false.write_text("shown")
+    (root / "secret").write_text("hidden")
+    features = [MountNamespace(), Chroot(str(root)), Mount(masked=("/secret",))]
+    libc("mount", os.fsencode(false), b"/dev/null", None, MS_BIND, None)
+    try:
+        with pytest.raises(SetupError) as caught:
+            ran(Container("hostile", ["/bin/busybox", "cat", "/secret"], features))
+    finally:
+        libc("umount2", b"/dev/null", c.MNT_DETACH)
+    assert (caught.value.plugin, caught.value.stage) == ("mount", "MOUNTS")
 
 
 def test_a_kernel_filesystem_is_what_it_says(root):

@@ -142,6 +142,19 @@ def write_again(text):
     (directory / "record.json").write_bytes(text)
 
 
+@pytest.mark.parametrize("owner", [1000, 0], ids=["somebody else's", "root's"])
+def test_a_container_that_somebody_else_has_made_up_is_not_joined(owner, bystander):
+    """What looks like a record counts only where root alone could have put it; root's own is the control."""
+    write(json.dumps(asdict(record(child=Process.of(bystander.pid)))).encode())
+    os.chown(Store().directory, owner, owner)
+    done = haconiwa("run", "--rm", "--set", "ns-uts.join=victim", "--", "true")
+    if owner:
+        assert done.returncode == 125
+        assert "must be a directory that only its owner, user 0, can enter" in done.stderr
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_undo_is_of_the_vocabulary_only():
     write(json.dumps(asdict(record(undo=(Undo("system", ("touch /run/pwned",), "evil"),)))).encode())
     (found,) = collect(Store())

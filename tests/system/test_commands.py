@@ -13,6 +13,8 @@ from system.world import haconiwa, time_limit
 
 from haconiwa_core.runtime.record import Store
 
+ENDS = (("first", 0), ("second", 7), ("third", 9))
+
 HACONIWA = [sys.executable, "-m", "haconiwa_core"]
 
 
@@ -63,15 +65,37 @@ def test_status_of_a_failed_setup(leaves_nothing):
     assert errno.errorcode[errno.ENOENT] in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
-def test_signals_are_forwarded(number):
-    name = number.name.removeprefix("SIG")
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "WINCH"])
+def test_signals_are_forwarded(name):
     script = f"trap 'exit 55' {name}; echo ready; while :; do sleep 0.01; done"
     command = [*HACONIWA, "run", "--rm", "--with", "ns-pid", "--", "/bin/sh", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
-        process.send_signal(number)
+        process.send_signal(signal.Signals[f"SIG{name}"])
         assert process.wait(timeout=20) == 55
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_the_third_request_to_end_cannot_be_ignored(name):
+    script = f"trap 'echo again' {name}; echo ready; while :; do sleep 0.01; done"
+    command = [*HACONIWA, "run", "--rm", "--with", "ns-pid", "--", "/bin/sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        for line in (b"ready\n", b"again\n", b"again\n"):
+            assert process.stdout.readline() == line
+            process.send_signal(signal.Signals[f"SIG{name}"])
+        assert process.wait(timeout=20) == 128 + signal.SIGKILL
+
+
+def test_signals_reach_each_of_several(tmp_path):
+    script = "trap 'echo ended; exit {}' TERM; echo ready; while :; do sleep 0.01; done"
+    lines = [f'{name} = Container("{name}", ["/bin/sh", "-c", "{script.format(status)}"])' for name, status in ENDS]
+    command = [*HACONIWA, "run", "--rm", definition(tmp_path, *lines)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        ready = sorted(process.stdout.readline() for _ in ENDS)
+        assert ready == [f"{name} | ready\n" for name, _ in ENDS]
+        process.send_signal(signal.SIGTERM)
+        assert sorted(process.stdout) == [f"{name} | ended\n" for name, _ in ENDS]
+        assert process.wait(timeout=20) == 7
 
 
 def test_standard_input_passes():

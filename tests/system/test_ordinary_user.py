@@ -7,7 +7,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from system.world import make_root
+from system.world import haconiwa, make_root
 
 UID = 65534
 PYTHON = "/usr/bin/python3"
@@ -139,6 +139,29 @@ def test_what_cannot_be_done_is_said(user, options, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("facts", ["own", "root's"])
+def test_planning_needs_no_rights(user, facts):
+    """Neither for this host as the user, nor for one whose facts root has gathered."""
+    options = []
+    if facts == "root's":
+        Path("/run/host.json").write_text(haconiwa("plan", "--show-host").stdout)
+        options = ["--host", "/run/host.json"]
+    features = ["--with", "ns-user", "--set", "ns-uts.hostname=planned", "--set", "rlimit.nofile=40"]
+    shown = user("plan", *options, *features, *shell("true"), without=["XDG_RUNTIME_DIR"])
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "set_host_name('planned')" in shown.stdout
+    assert f" as user {UID if facts == 'own' else 0}\n" in shown.stdout
+    assert os.listdir("/run/user") == []
+
+
+def test_comparing_needs_no_rights(user):
+    for name, limit in (("a", 40), ("b", 50)):
+        Path(f"/run/{name}.toml").write_text(f'command = ["true"]\n[rlimit]\nnofile = {limit}\n')
+    done = user("diff", "/run/a.toml", "/run/b.toml")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "set_limit(RLIMIT_NOFILE, 40, 40)" in done.stdout
 
 
 def test_state_is_the_users_own(user):
