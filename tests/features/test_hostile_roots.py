@@ -79,10 +79,25 @@ def test_targets_that_are_links_stay_inside(root: Path, outside: Path, target: s
 
 
 @pytest.mark.parametrize("way", range(3))
-def test_masks_stay_inside(root: Path, outside: Path, way: int) -> None:
-    (root / "link").symlink_to(links_to(outside)[way])
-    contained(root, Mount(masked=["/link", "/link/file"], read_only=["/link"]))
-    (outside / "file").write_text("still writable")
+@pytest.mark.parametrize(
+    ("mount", "script", "shown"),
+    [
+        (Mount(), "cat /link/file; touch /link/new; ls /link", "insidefile\nnew\n"),
+        (Mount(masked=["/link/file"]), "cat /link/file; touch /link/new; ls /link", "file\nnew\n"),
+        (Mount(masked=["/link"]), "cat /link/file; touch /link/new; ls /link", ""),
+        (Mount(read_only=["/link"]), "cat /link/file; touch /link/new; ls /link", "insidefile\n"),
+    ],
+    ids=["nothing", "file", "directory", "read-only"],
+)
+def test_masks_stay_inside(root: Path, outside: Path, way: int, mount: Mount, script: str, shown: str) -> None:
+    """What a link means below the root is hidden, though the same path of the host exists."""
+    link = links_to(outside)[way]
+    (root / "link").symlink_to(link)
+    meant = root / link.replace("../", "").lstrip("/")
+    meant.mkdir(parents=True)
+    (meant / "file").write_text("inside")
+    assert contained(root, mount, script, read_only=False).stdout == shown
+    assert os.listdir(outside) == ["file"]
 
 
 def test_a_link_within_the_root_is_followed(root: Path) -> None:

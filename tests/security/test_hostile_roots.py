@@ -2,6 +2,9 @@
 
 import errno
 import os
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -154,12 +157,10 @@ LIBRARIES = ("libnss_files.so.2", "libnss_compat.so.2", "libc.so.6", "libgcc_s.s
 PROGRAMS = ("sh", "python3", "nsenter", "ps", "mount", "newuidmap")
 
 
-def test_modules_libraries_and_programs_of_the_root(root, tmp_path, leaves_nothing):
-    """Only the command itself is executed, and it alone reads the root's files."""
-    import sys
-
-    for folder in {Path(sys.prefix) / "lib/python3.11", Path(os.__file__).parent, Path("/usr/lib/python3")}:
-        place = root / folder.relative_to("/")
+def set_traps(root):
+    """Put what leaves a marker where a Python in the root would find its modules, libraries and programs."""
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), "/usr/lib/python3"}:
+        place = root / folder.lstrip("/")
         place.mkdir(parents=True, exist_ok=True)
         for name in TRAPS:
             (place / f"{name}.py").write_text("open('/mnt/marker', 'w')\n")
@@ -169,11 +170,26 @@ def test_modules_libraries_and_programs_of_the_root(root, tmp_path, leaves_nothi
             trap = root / folder / name
             trap.write_text("#!/bin/busybox sh\n/bin/busybox touch /mnt/marker\n")
             trap.chmod(0o755)
+
+
+def test_modules_libraries_and_programs_of_the_root(root, tmp_path, leaves_nothing):
+    """Only the command itself is executed, and it alone reads the root's files."""
+    set_traps(root)
     shared = tmp_path / "shared"
     shared.mkdir()
     options = Mount(proc=True, dev=True, bind=(Bind(str(shared), "/mnt", read_only=False),))
     assert start(root, options).status == 0
     assert os.listdir(shared) == []
+
+
+@pytest.mark.parametrize("act", ["import stringprep", "import subprocess; subprocess.run(['/usr/bin/ps'])"])
+def test_the_traps_are_where_they_would_be_met(root, act):
+    """The control: a Python that has entered the root meets them."""
+    set_traps(root)
+    # It may not have loaded the module beforehand, and must have loaded what it enters with.
+    enter = f"import os, subprocess; os.chroot({str(root)!r}); os.chdir('/'); {act}"
+    subprocess.run([sys.executable, "-I", "-c", enter], check=True)
+    assert os.listdir(root / "mnt") == ["marker"]
 
 
 @pytest.mark.parametrize("name", ["passwd", "group"])

@@ -41,6 +41,13 @@ def source(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", below], check=True)
 
 
+USUALLY_MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
+    *("/sys/devices/virtual/powercap", "/sys/firmware"),
+)
+USUALLY_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys")
+
 PROBES = {
     # What is tried, and what it prints where the flag does not hold it back.
     "read_only": ("touch $D/new && echo done", "done"),
@@ -179,14 +186,21 @@ class TestKernelFilesystems:
         assert shell("ls /dev/pts; readlink /dev/ptmx", feature).stdout == "ptmx\npts/ptmx\n"
 
     def test_what_proc_tells_of_the_host_is_hidden(self) -> None:
-        hidden = [path for path in ("/proc/keys", "/proc/interrupts", "/proc/timer_list") if os.path.exists(path)]
-        assert hidden
-        outcome = shell(f"cat {' '.join(hidden)}", Mount(proc=True), facts=ALL)
-        assert (outcome.exit_status, outcome.stdout) == (0, "")
+        hidden = [path for path in USUALLY_MASKED if os.path.exists(path)]
+        assert "/proc/keys" in hidden
+        show = f"for path in {' '.join(hidden)}; do cat $path 2>/dev/null || ls -A $path; done"
+        outcome = shell(show, Mount(proc=True, sysfs=True), facts=ALL)
+        assert (outcome.exit_status, outcome.stdout, outcome.stderr) == (0, "", "")
 
     def test_what_changes_the_host_is_read_only(self) -> None:
-        outcome = shell("cat /proc/sys/kernel/hostname > /proc/sys/kernel/hostname", Mount(proc=True), facts=ALL)
+        feature = Mount(proc=True, sysfs=True)
+        outcome = shell("cat /proc/sys/kernel/hostname > /proc/sys/kernel/hostname", feature, facts=ALL)
         assert "Read-only file system" in outcome.stderr
+        lines = shell("cat /proc/self/mountinfo", feature, facts=ALL).stdout.splitlines()
+        flags = {line.split()[4]: line.split()[5].split(",") for line in lines}
+        there = [path for path in USUALLY_READ_ONLY if os.path.exists(path)]
+        assert "/proc/sys" in there
+        assert [path for path in there if "ro" not in flags[path]] == []
 
 
 class TestMasks:

@@ -36,12 +36,17 @@ def limits_inside(feature: Rlimit) -> dict[str, list[str]]:
     return {line[:26].strip(): line[26:].split()[:2] for line in lines}
 
 
+def number(name: str) -> int:
+    """Return the kernel's number of an option."""
+    found: int = getattr(resource, f"RLIMIT_{name.rstrip('_').upper()}")
+    return found
+
+
 def below(name: str) -> int:
     """Return a value that needs no privilege: not above the caller's own hard limit."""
-    option = name.rstrip("_").upper()
     if name == "locks":
         return 100
-    hard = resource.getrlimit(getattr(resource, f"RLIMIT_{option}"))[1]
+    hard = resource.getrlimit(number(name))[1]
     wanted = 1 << 30 if name in ("as_", "data", "fsize", "stack") else 50
     return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
@@ -54,6 +59,16 @@ def test_the_command_starts_with_the_limit(name: str) -> None:
 
 def test_soft_and_hard() -> None:
     assert limits_inside(Rlimit(nofile=(16, 64)))[ROWS["nofile"]] == ["16", "64"]
+
+
+def test_unlimited() -> None:
+    unlimited = [
+        name for name in ROWS if name != "locks" and resource.getrlimit(number(name))[1] == resource.RLIM_INFINITY
+    ]
+    if not unlimited:
+        pytest.skip("the caller's hard limits are all finite")
+    found = limits_inside(Rlimit(**{name: (below(name), "unlimited") for name in unlimited}))
+    assert {found[ROWS[name]][1] for name in unlimited} == {"unlimited"}
 
 
 def test_what_is_not_given_stays() -> None:
