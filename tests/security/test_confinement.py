@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from haconiwa_mount import Bind, Mount
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
-from system.world import ran, started
+from system.world import ran, started, time_limit
 
 from haconiwa_core.container import Container
+from haconiwa_core.launch.interpreter import linux_kernel
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.constants import PR_SET_DUMPABLE
 
 ESCAPES = r"""
 #define _GNU_SOURCE
@@ -42,7 +46,7 @@ static void by_handle(void) {
 
 int main(int argc, char **argv) {
     struct stat status;
-    if (argc < 2 || strcmp(argv[1], "chroot") == 0) double_chroot(); else by_handle();
+    if (strcmp(argv[1], "chroot") == 0) double_chroot(); else by_handle();
     if (chdir("/") || stat("/", &status)) return 1;
     printf("%lu:%lu\n", (unsigned long)status.st_dev, (unsigned long)status.st_ino);
     return 0;
@@ -65,9 +69,9 @@ def escape(tmp_path_factory):
     return folder / "escape"
 
 
-def attempt(escape, root, *features):
+def attempt(escape, root, *features, way="chroot"):
     shutil.copy(escape, root / "escape")
-    return ran(Container("escape", ["/escape", "chroot"], [Chroot(str(root)), *features])).output.strip()
+    return ran(Container("escape", ["/escape", way], [Chroot(str(root)), *features])).output.strip()
 
 
 def test_a_second_chroot_does_not_leave_a_pivoted_root(escape, root):
@@ -78,6 +82,19 @@ def test_a_second_chroot_leaves_a_plain_one(escape, root):
     """The control, and what the documentation of a plain chroot says."""
     assert attempt(escape, root) == identity("/")
 
+
+MAP = (IdRange(0, 100_000, 65536),)
+
+
+@pytest.mark.parametrize("feature", [Credentials(uid=1000), UserNamespace(uid_map=MAP, gid_map=MAP)])
+def test_a_file_handle_does_not_lead_outside(escape, root, feature):
+    """open_by_handle_at(2) needs CAP_DAC_READ_SEARCH; root, who has it, is the control and can leave."""
+    if attempt(escape, root, MountNamespace(), way="handle") != identity("/"):
+        pytest.skip("the root directory's file system gives its root another handle than ext4 does")
+    assert attempt(escape, root, MountNamespace(), feature, way="handle") == identity(root)
+
+
+KERNEL = linux_kernel()
 
 WATCH = """
 echo ready
@@ -93,7 +110,13 @@ exit 0
 """
 
 
-def test_an_entering_process_cannot_be_looked_into(root, tmp_path, monkeypatch):
+def leaves_open(number, *arguments):
+    """A kernel that lets every process be looked into."""
+    return 0 if number == Call.prctl and arguments[0] == PR_SET_DUMPABLE else KERNEL(number, *arguments)
+
+
+@pytest.mark.parametrize(("kernel", "seen"), [(KERNEL, False), (leaves_open, True)], ids=["", "control"])
+def test_an_entering_process_cannot_be_looked_into(root, tmp_path, monkeypatch, kernel, seen):
     """A container whose processes are joined watches them arrive: nothing of the runtime can be read."""
     # With the caller's own ids, and all capabilities over them, only "dumpable" stands between.
     ids = (IdRange(0, 0, 65536),)
@@ -116,11 +139,15 @@ def test_an_entering_process_cannot_be_looked_into(root, tmp_path, monkeypatch):
     )
     monkeypatch.setenv("SECRET", "secret-of-the-caller")
     joins = [kind(join="watched") for kind in (UserNamespace, PidNamespace, MountNamespace)]
-    for _ in range(20):
-        assert ran(Container("entering", ["/bin/busybox", "true"], joins)).status == 0
+    entering = Container("entering", ["/bin/busybox", "true"], joins)
+    with time_limit(60):
+        for _ in repeat(None) if seen else repeat(None, 40):
+            assert ran(entering, kernel=kernel).status == 0
+            if seen and os.pread(sink, 1 << 16, len("ready\n")):
+                break
     (shared / "stop").touch()
     assert watcher.wait() == 0
-    assert os.pread(sink, 1 << 16, 0).decode() == "ready\n"
+    assert (os.pread(sink, 1 << 16, 0).decode() != "ready\n") is seen
 
 
 def test_mounts_do_not_propagate(root, tmp_path, leaves_nothing):
