@@ -84,6 +84,12 @@ class Container:
         object.__setattr__(self, "source", source)
         return self
 
+    def detached(self) -> Container:
+        """Return the container with null and its log instead of streams that it would inherit."""
+        instead = {"stdin": "null", "stdout": "log", "stderr": "log"}
+        changes: dict[str, Any] = {key: kind for key, kind in instead.items() if getattr(self, key) == "inherit"}
+        return replace(self, **changes).at(self.place)
+
     def environment(self) -> dict[str, str]:
         """Return the container's whole environment."""
         return {"PATH": DEFAULT_PATH, **self.env}

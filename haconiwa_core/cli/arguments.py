@@ -43,13 +43,18 @@ def add_selection(parser: ArgumentParser, names_help: str) -> None:
     """Add what `selection.selected` needs: a definition, which of its containers, and what is changed in them."""
     parser.add_argument("file", nargs="?", help="definition, .py or .toml")
     parser.add_argument("names", nargs="*", metavar="NAME", help=names_help)
-    parser.add_argument(
-        "--launcher", metavar="NAME", help="what starts it: direct, or an installed one, such as helper"
-    )
+    add_launcher(parser)
     parser.add_argument("--with", dest="enabled", action="append", default=[], metavar="FEATURE", help="add a feature")
     parser.add_argument("--without", dest="disabled", action="append", default=[], metavar="FEATURE", help="leave out")
     parser.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="FEATURE.KEY=VALUE", help="set an option"
+    )
+
+
+def add_launcher(parser: ArgumentParser) -> None:
+    """Add `launcher`: a name for `choose_launcher`."""
+    parser.add_argument(
+        "--launcher", metavar="NAME", help="what starts it: zygote, direct, or an installed one, such as helper"
     )
 
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace as Options
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from haconiwa_core.cli.arguments import add_selection
 from haconiwa_core.log import Log
 
-HELP = "run containers in the foreground: run FILE [NAME...], or run --with ... -- COMMAND"
+if TYPE_CHECKING:
+    from haconiwa_core.container import Container
+    from haconiwa_core.plugins.loading import Plugins
+
+HELP = "run containers: run FILE [NAME...], or run --with ... -- COMMAND"
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments of `run`."""
     add_selection(parser, "run these containers of the file only")
     parser.add_argument("--name", help="claim this name instead of a unique one")
+    parser.add_argument("-d", "--detach", action="store_true", help="in the background: print the names and return")
     parser.add_argument("--rm", action="store_true", help="forget the container and its log when it has ended")
 
 
 def main(options: Options, log: Log) -> int:
-    """Run containers in the foreground; return the first exit status that is not 0, else 0."""
+    """Run containers; in the foreground, return the first exit status that is not 0, else 0."""
     from haconiwa_core.cli.selection import selected
     from haconiwa_core.errors import DefinitionError, Problem
     from haconiwa_core.host import gather
@@ -32,5 +39,25 @@ def main(options: Options, log: Log) -> int:
     containers = selected(options, plugins)
     if options.name is not None and len(containers) > 1:
         raise DefinitionError([Problem("--name can name one container only", hint="say which one to run")])
+    if options.detach:
+        return _detached(containers, options, plugins)
     plans = plan_all(containers, gather(), plugins)
     return run_all(plans, Store(), choose_launcher(options.launcher), name=options.name, remove=options.rm, log=log)
+
+
+def _detached(containers: Sequence[Container], options: Options, plugins: Plugins) -> int:
+    from haconiwa_core.cli.output import print_line
+    from haconiwa_core.host import gather
+    from haconiwa_core.launch.choice import choose_launcher
+    from haconiwa_core.planning.planner import plan_all
+    from haconiwa_core.runtime.record import Store
+    from haconiwa_core.runtime.supervisor import choose_supervisor
+
+    supervisor = choose_supervisor()
+    store = Store()
+    for planned in plan_all([container.detached() for container in containers], gather(), plugins):
+        name = supervisor.start(
+            planned, store, lambda: choose_launcher(options.launcher), name=options.name, remove=options.rm
+        )
+        print_line(name)
+    return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import REMAINDER, ArgumentParser, ArgumentTypeError, Namespace as Options
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from haconiwa_core.cli.arguments import add_launcher
-
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.definition.stored import read_stored
@@ -25,6 +25,7 @@ from haconiwa_runtime.containers import find
 HELP = "run a command in a running container, confined as its first process is: exec NAME -- COMMAND"
 
 _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+_INHERITED: dict[str, Any] = dict.fromkeys(_STREAMS, "inherit")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -36,7 +37,9 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_launcher(parser)
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("words", metavar="COMMAND", nargs=REMAINDER, help="and its arguments; `--` may stand before it")
+    parser.add_argument(
+        "arguments", metavar="COMMAND", nargs=REMAINDER, help="and its arguments; `--` may stand before it"
+    )
 
 
 def main(options: Options, log: Log) -> int:
@@ -53,7 +56,7 @@ def main(options: Options, log: Log) -> int:
 
 
 def _changed(container: Container, options: Options, plugins: Plugins) -> Container:
-    command = (*options.words, *options.command)
+    command = (*options.arguments, *options.command)
     if not command:
         raise DefinitionError([Problem("nothing to run", hint="give a command after --")])
     container = replace(
@@ -61,7 +64,7 @@ def _changed(container: Container, options: Options, plugins: Plugins) -> Contai
         command=command,
         env={**container.env, **dict(options.env)},
         workdir=options.workdir or container.workdir,
-        **dict.fromkeys(_STREAMS, "inherit"),
+        **_INHERITED,
     )
     if options.user is None:
         return container

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from haconiwa_core.cli.arguments import add_format
-
 from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.log import Log

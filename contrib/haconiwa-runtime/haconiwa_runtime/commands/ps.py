@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace as Options
 from typing import Any
 
 from haconiwa_core.cli.arguments import add_format
-
 from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
