@@ -1,7 +1,4 @@
-"""Run containers in the foreground: streams pass through, signals are forwarded.
-
-The third SIGINT or SIGTERM is forwarded as SIGKILL.
-"""
+"""Run containers in the foreground: streams pass through, signals are forwarded."""
 
 from __future__ import annotations
 
@@ -15,14 +12,12 @@ from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
-from haconiwa_core.runtime.forwarding import forwarding
+from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.orphans import adopted_orphans
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 
-_REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 3
 _CHUNK = 1 << 16
 _LINE_LIMIT = 1 << 20
 
@@ -46,13 +41,13 @@ def run_all(
     Raises:
         SetupError: a container could not be started; those that were have been ended.
     """
-    session = _Session(prefixed=len(plans) > 1)
-    with forwarding(session.send), adopted_orphans(), closing(launcher):
+    with Forwarding() as forwarding, adopted_orphans(), closing(launcher):
+        session = _Session(forwarding, prefixed=len(plans) > 1)
         try:
             for item in plans:
                 session.start(item, store, launcher, name)
         except BaseException:
-            session.send(signal.SIGKILL)
+            session.kill()
             session.finish(remove, log)
             raise
         return session.finish(remove, log)
@@ -61,11 +56,11 @@ def run_all(
 class _Session:
     """The containers of one `run`, and the pipes that carry their output."""
 
-    def __init__(self, *, prefixed: bool) -> None:
+    def __init__(self, forwarding: Forwarding, *, prefixed: bool) -> None:
+        self._forwarding = forwarding
         self._prefixed = prefixed
         self._running: list[Running] = []
         self._selector = selectors.DefaultSelector()
-        self._received: list[int] = []
 
     def start(self, plan: Plan, store: Store, launcher: Launcher, name: str | None) -> None:
         claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
@@ -86,18 +81,11 @@ class _Session:
 
     def _add(self, running: Running) -> None:
         self._running.append(running)
-        # What arrived while it was starting was meant for it too.
-        for number in self._received:
-            running.send_signal(number)
+        self._forwarding.add(running)
 
-    def send(self, number: int) -> None:
-        self._received.append(number)
-        # The first process of a pid namespace ignores what it has no handler for: without this,
-        # a person at the terminal could not end it.
-        if self._received.count(number) >= _PATIENCE and number in _REQUESTS_TO_END:
-            number = signal.SIGKILL
+    def kill(self) -> None:
         for running in self._running:
-            running.send_signal(number)
+            running.send_signal(signal.SIGKILL)
 
     def finish(self, remove: bool, log: Log) -> int:
         self._copy_output()

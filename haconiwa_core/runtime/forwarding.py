@@ -1,12 +1,17 @@
-"""Hand on the signals that reach a process in the foreground."""
+"""Hand on the signals that reach a process in the foreground to those that it has started.
+
+The third SIGINT or SIGTERM is handed on as SIGKILL: the first process of a pid namespace ignores what
+it has no handler for, and without this a person at the terminal could not end it.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import FrameType
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.runtime.processes import Child
 
 FORWARDED = (
     signal.SIGHUP,
@@ -19,27 +24,45 @@ FORWARDED = (
     signal.SIGWINCH,
 )
 
+_REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 3
 
-@contextmanager
-def forwarding(send: Callable[[int], object]) -> Iterator[None]:
-    """While entered, signals that reach this process go where they are sent.
 
-    Args:
-        send: called with a signal's number, in the main thread.
+class Forwarding:
+    """While entered, signals that reach this process go to every child that was added, now or before.
 
     Raises:
-        HaconiwaError: this is not the main thread, the only one that can take signals.
+        HaconiwaError: on entering, if this is not the main thread, the only one that can take signals.
     """
-    former = {}
-    try:
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+        self._received: list[int] = []
+        self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Forwarding:
         try:
             for number in FORWARDED:
-                former[number] = signal.signal(number, lambda got, _frame: send(got))
+                self._former[number] = signal.signal(number, lambda got, _frame: self._forward(got))
             # A caller may have left it ignored, and the kernel would throw the exit statuses away.
-            former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         except ValueError as error:
-            raise HaconiwaError("containers run in the foreground from the main thread only") from error
-        yield
-    finally:
-        for number, handler in former.items():
+            raise HaconiwaError("a foreground needs the main thread: no other one can take signals") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
             signal.signal(number, handler)
+
+    def add(self, child: Child) -> None:
+        """Send a child what has arrived while it was starting, for that was meant for it too, and all that follows."""
+        self._children.append(child)
+        for number in self._received:
+            child.send_signal(number)
+
+    def _forward(self, number: int) -> None:
+        self._received.append(number)
+        if self._received.count(number) >= _PATIENCE and number in _REQUESTS_TO_END:
+            number = signal.SIGKILL
+        for child in self._children:
+            child.send_signal(number)

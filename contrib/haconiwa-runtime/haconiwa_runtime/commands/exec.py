@@ -18,7 +18,7 @@ from haconiwa_core.log import Log
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.attach import attach
-from haconiwa_core.runtime.forwarding import forwarding
+from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.record import Store
 from haconiwa_runtime.containers import find
 
@@ -48,10 +48,10 @@ def main(options: Options, log: Log) -> int:
     plugins = Plugins()
     container = _changed(read_stored(found.record.container, plugins), options, plugins)
     planned = plan(container, gather(), plugins, "attach")
-    with closing(choose_launcher(options.launcher)) as launcher:
+    with Forwarding() as forwarding, closing(choose_launcher(options.launcher)) as launcher:
         process = attach(planned, found.child, _STREAMS, launcher)
-        with forwarding(process.send_signal):
-            status = process.reap(with_group=False).exit_status
+        forwarding.add(process)
+        status = process.reap(with_group=False).exit_status
     return EXIT_SETUP if status is None else status
 
 
