@@ -5,10 +5,11 @@ The names below are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+# What type checkers take for typing's own: the zygote has no use for that module, nor memory.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from haconiwa_core.container import Container
     from haconiwa_core.errors import DefinitionError, HaconiwaError, PluginError, RecordError, SetupError
     from haconiwa_core.feature import Feature, option
@@ -49,6 +50,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

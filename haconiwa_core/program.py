@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from haconiwa_core.launch.interpreter import ADDRESS, IMMEDIATE, NO_SLOT, SLOT
 from haconiwa_core.operation import Argument, Buffer, Operation, Slot
 
-NO_SLOT = -1
 _ALIGNMENT = 8
 _MAXIMUM_ARGUMENTS = 6
 
@@ -23,9 +23,9 @@ RESERVED_SLOTS = ("stdin", "stdout", "stderr", "channel", "clone", "pidfd", "roo
 class Kind(IntEnum):
     """How the value of an argument or relocation is read."""
 
-    IMMEDIATE = 0
-    ADDRESS = 1
-    SLOT = 2
+    IMMEDIATE = IMMEDIATE
+    ADDRESS = ADDRESS
+    SLOT = SLOT
 
 
 class Value(NamedTuple):

@@ -196,8 +196,7 @@ def failure(operations: Operations, slots: dict[str, int], kernel: Kernel) -> tu
     instructions = assembler.assemble(operations)
     program = assembler.program([instructions])
     values = [slots.get(name, -1) for name in program.slots]
-    found = run(instructions, Memory(program.data), values, kernel)
-    return (found.instruction, found.code) if found else None
+    return run(instructions, Memory(program.data), values, kernel)
 
 
 def on_real(operations: Operations, folder: Path) -> tuple[int, int] | None:

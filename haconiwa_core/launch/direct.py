@@ -6,18 +6,14 @@ process is cloned with CLONE_PARENT, so it is this process's child and not the l
 
 from __future__ import annotations
 
-import array
 import os
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
-from haconiwa_core.launch.interpreter import Kernel, Memory, linux_kernel, run
-from haconiwa_core.linux.handshake import RECORD
+from haconiwa_core.launch.interpreter import Kernel, Memory, linux_kernel
+from haconiwa_core.launch.processes import LAST_DESCRIPTOR, run_processes
 from haconiwa_core.program import Program
-
-_LAUNCHER_FAILED = 125
-_LAST_DESCRIPTOR = 2**31 - 1
 
 
 class DirectLauncher:
@@ -60,14 +56,14 @@ def launch(program: Program, descriptors: dict[str, int], kernel: Kernel) -> soc
     slots = [values.get(name, -1) for name in program.slots]
     memory = Memory(program.data)
     keep = sorted(set(values.values()))
-    pidfd = program.slots.index("pidfd")
+    places = (program.slots.index("clone"), program.slots.index("pidfd"))
     pid = os.fork()
     if pid == 0:
         try:
             _close_all_but(keep)
-            _run_processes(program, memory, slots, pidfd, theirs, kernel)
+            run_processes(program.processes, memory, slots, places, theirs.fileno(), kernel)
         finally:
-            os._exit(_LAUNCHER_FAILED)
+            os._exit(0)
     theirs.close()
     # A host program that ignores SIGCHLD, or reaps everything, leaves nothing to wait for.
     with suppress(ChildProcessError):
@@ -82,25 +78,4 @@ def _close_all_but(keep: Iterable[int]) -> None:
         if descriptor > start:
             os.closerange(start, descriptor)
         start = max(start, descriptor + 1)
-    os.closerange(start, _LAST_DESCRIPTOR)
-
-
-def _run_processes(
-    program: Program, memory: Memory, slots: list[int], pidfd: int, channel: socket.socket, kernel: Kernel
-) -> None:
-    """Run each process's instructions in the clone of the one before; never return in the last."""
-    first_index = 0
-    result = program.slots.index("clone")
-    for process, instructions in enumerate(program.processes):
-        failure = run(instructions[:1], memory, slots, kernel)
-        if not failure and slots[result] > 0:
-            descriptor = array.array("i", [slots[pidfd]])
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)]
-            channel.sendmsg([RECORD.pack(process, slots[result])], ancillary)
-            os._exit(0)
-        if not failure:
-            failure = run(instructions, memory, slots, kernel, first=1)
-        if failure:
-            channel.send(RECORD.pack(first_index + failure.instruction, failure.code))
-            os._exit(_LAUNCHER_FAILED)
-        first_index += len(instructions)
+    os.closerange(start, LAST_DESCRIPTOR)

@@ -2,16 +2,18 @@
 
 It imports nothing while it runs and knows no system call: everything that it does is in the
 instructions. The same loop runs a host step in the supervisor's process and a whole program in
-a container's child.
+a container's child. What it needs of the standard library every zygote holds in memory.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from haconiwa_core.program import NO_SLOT, Instruction, Kind, Value
+IMMEDIATE, ADDRESS, SLOT = range(3)
+"""How the number of an operand is read: as it is, as an offset into the data, as a slot's index."""
+
+NO_SLOT = -1
 
 OUTPUT_DIFFERS = -1
 """The kernel's output is not what the plan expects (a failed read-back)."""
@@ -25,11 +27,25 @@ Kernel = Callable[..., int]
 """Takes a system call's number and six arguments; returns the result, or the negative errno."""
 
 
-class Failure(NamedTuple):
-    """Which instruction failed, and its errno, OUTPUT_DIFFERS or RESULT_DIFFERS."""
+Failure = tuple[int, int]
+"""Which instruction failed, and its errno, OUTPUT_DIFFERS or RESULT_DIFFERS."""
 
-    instruction: int
-    code: int
+Operand = tuple[int, int]
+"""The fields of a `program.Value`."""
+
+Fields = tuple[
+    int,
+    tuple[Operand, ...],
+    int,
+    int | None,
+    tuple[int, ...],
+    tuple[tuple[int, Operand], ...],
+    tuple[tuple[int, int, int], ...],
+    tuple[tuple[int, int], ...],
+    int,
+    int,
+]
+"""The fields of a `program.Instruction`: the loop takes one, and the plain tuple of a decoded program."""
 
 
 def linux_kernel() -> Kernel:
@@ -72,47 +88,41 @@ class Memory:
 
 
 def run(
-    instructions: Sequence[Instruction],
+    instructions: Sequence[Fields],
     memory: Memory,
     slots: list[int],
     kernel: Kernel,
     first: int = 0,
 ) -> Failure | None:
     """Run instructions from `first` on; return the first failure, or None when all are done."""
+    address = memory.address
     for index in range(first, len(instructions)):
-        instruction = instructions[index]
-        if _is_skipped(instruction, slots):
-            if instruction.result != NO_SLOT:
-                slots[instruction.result] = SKIPPED
+        number, operands, into, returns, accept, relocations, expectations, loads, when, unless = instructions[index]
+        if (when != NO_SLOT and slots[when] < 0) or (unless != NO_SLOT and slots[unless] >= 0):
+            if into != NO_SLOT:
+                slots[into] = SKIPPED
             continue
-        for offset, value in instruction.relocations:
-            memory.write(offset, _resolve(value, memory, slots))
-        arguments = [_resolve(value, memory, slots) for value in instruction.arguments]
-        result = kernel(instruction.number, *arguments)
-        if instruction.result != NO_SLOT:
-            slots[instruction.result] = result
+        for offset, (kind, value) in relocations:
+            memory.write(offset, value if kind == IMMEDIATE else slots[value] if kind == SLOT else address + value)
+        # Written out twice: a function call for each of six operands would double what a call costs.
+        result = kernel(
+            number,
+            *[
+                value if kind == IMMEDIATE else slots[value] if kind == SLOT else address + value
+                for kind, value in operands
+            ],
+        )
+        if into != NO_SLOT:
+            slots[into] = result
         if result < 0:
-            if -result in instruction.accept:
+            if -result in accept:
                 continue
-            return Failure(index, -result)
-        if instruction.returns is not None and result != instruction.returns:
-            return Failure(index, RESULT_DIFFERS)
-        for output, expected, length in instruction.expectations:
+            return index, -result
+        if returns is not None and result != returns:
+            return index, RESULT_DIFFERS
+        for output, expected, length in expectations:
             if memory.read(output, length) != memory.read(expected, length):
-                return Failure(index, OUTPUT_DIFFERS)
-        for output, slot in instruction.loads:
+                return index, OUTPUT_DIFFERS
+        for output, slot in loads:
             slots[slot] = memory.read_int(output)
     return None
-
-
-def _resolve(value: Value, memory: Memory, slots: list[int]) -> int:
-    kind, number = value
-    if kind == Kind.ADDRESS:
-        return memory.address + number
-    return slots[number] if kind == Kind.SLOT else number
-
-
-def _is_skipped(instruction: Instruction, slots: list[int]) -> bool:
-    if instruction.when != NO_SLOT and slots[instruction.when] < 0:
-        return True
-    return instruction.unless != NO_SLOT and slots[instruction.unless] >= 0

@@ -33,8 +33,9 @@ def run_host_step(planned: PlannedStep, values: Values, kernel: Kernel) -> None:
     if step.into:
         values[step.into.name] = slots[program.slots.index(step.into.name)]
     if failure:
-        text = os.strerror(failure.code) if failure.code > 0 else "it reads back differently"
-        raise OSError(max(failure.code, 0), text)
+        _, code = failure
+        text = os.strerror(code) if code > 0 else "it reads back differently"
+        raise OSError(max(code, 0), text)
 
 
 def resolve(argument: Any, values: Values) -> Any:

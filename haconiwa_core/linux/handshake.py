@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-
+from haconiwa_core.launch.processes import RECORD
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.vocabulary import Operations, lowers
 from haconiwa_core.operation import Buffer, Operation, Slot
 
+__all__ = ["CHANNEL", "RECORD", "report", "wait_at_gate"]
+
 CHANNEL = Slot("channel")
-RECORD = struct.Struct("ii")
-"""(stage, 0) for a report, (instruction, code) for a failure, (process, pid) with its pidfd for a clone."""
 
 
 @lowers

@@ -8,6 +8,7 @@ from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.mounts import Executed
 from haconiwa_core.testing.fake.program import Failed, run_program
 from haconiwa_core.testing.fake.state import host_files_with
+from haconiwa_core.testing.launchers import ResidentConformance
 from haconiwa_core.testing.namespaces import NamespaceConformance
 from haconiwa_core.testing.needs import needs_namespace, needs_program, needs_root
 from haconiwa_core.testing.plans import functions, host, plan_of, planned_steps, plugins, problems_of
@@ -21,6 +22,7 @@ __all__ = [
     "FakeKernel",
     "NamespaceConformance",
     "Outcome",
+    "ResidentConformance",
     "busybox_root",
     "functions",
     "host",

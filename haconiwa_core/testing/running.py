@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
+from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.running import Running
@@ -68,7 +69,8 @@ def started(*features: Feature, command: Sequence[str] = ("sleep", "600"), **fie
     Args:
         features: of the container.
         command: the program and its arguments; its streams are a nameless file.
-        fields: as for `plan_of`; also `store`, where the record is kept, and `instance`, its name.
+        fields: as for `plan_of`; also `store`, where the record is kept, `instance`, its name, and
+            `launcher`, what starts it.
     """
     with ExitStack() as stack:
         streams = [stack.enter_context(TemporaryFile()) for _ in _STREAMS]
@@ -88,13 +90,14 @@ def _start(
     store: Store | None = None,
     instance: str = "test",
     kernel: Kernel | None = None,
+    launcher: Launcher | None = None,
     **fields: Any,
 ) -> Iterator[Running]:
     plan = plan_of(*features, **{"host": gather(), **fields})
     with TemporaryDirectory() as directory:
         claim = (store or Store(Path(directory))).claim(instance)
         descriptors = {name: stream.fileno() for name, stream in zip(_STREAMS, streams, strict=True)}
-        running = start(plan, claim, descriptors, kernel)
+        running = start(plan, claim, descriptors, kernel, launcher)
         try:
             yield running
         finally:

@@ -11,8 +11,8 @@ from architecture.tree import PROJECTS, ROOT
 
 CHILD = ("haconiwa_core.launch.interpreter", "haconiwa_core.launch.direct", "haconiwa_core.linux.vocabulary")
 LIGHT = {
-    *("__future__", "array", "collections", "contextlib", "ctypes", "dataclasses", "enum", "errno", "fcntl"),
-    *("os", "pathlib", "signal", "socket", "struct", "sys", "typing"),
+    *("__future__", "_socket", "collections", "contextlib", "ctypes", "dataclasses", "enum", "errno", "fcntl", "gc"),
+    *("os", "itertools", "pathlib", "signal", "socket", "struct", "sys", "typing"),
 }
 """What the process that runs a program may have loaded: no third party, and nothing that starts threads."""
 

@@ -1,4 +1,4 @@
-/* The form of a program, as haconiwa_launcher/encoding.py writes it. Native byte order, 8-aligned. */
+/* The form of a program, as haconiwa_core/launch/encoding.py writes it. Native byte order, 8-aligned. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 

@@ -2,7 +2,7 @@
 #include "program.h"
 #include "syscall.h"
 
-enum { SOCKET = 0, DESCRIPTORS = 253, MAXIMUM_SIZE = 1 << 24, FAILED = 125 };
+enum { SOCKET = 0, DESCRIPTORS = 253, MAXIMUM_SIZE = 1 << 24, FAILED = 125, UMASK = 022 };
 enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, MSG_CTRUNC = 8, MSG_CMSG_CLOEXEC = 0x40000000, MSG_NOSIGNAL = 0x4000 };
 enum { PR_SET_DUMPABLE = 4 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, SEEK_END = 2, EPROTO = 71 };
@@ -151,8 +151,10 @@ static void serve(void)
 
 __attribute__((noreturn)) ENTRY void _start(void)
 {
-    /* Whatever else the supervisor's program has left open is not this one's to keep. */
+    /* Whatever else the supervisor's program has left open is not this one's to keep, nor where it works. */
     syscall6(SYS_close_range, SOCKET + 3, ~0U, 0, 0, 0, 0);
+    syscall6(SYS_chdir, (long)"/", 0, 0, 0, 0, 0);
+    syscall6(SYS_umask, UMASK, 0, 0, 0, 0, 0);
     /* Nobody without CAP_SYS_PTRACE may look into it. An ordinary user's stays open until the ids of
      * its child are mapped, for that is done through files of /proc. */
     if (syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) == 0)

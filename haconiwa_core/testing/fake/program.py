@@ -63,7 +63,8 @@ def run_program(plan: Plan, kernel: FakeKernel) -> Executed | Failed:
         for process in plan.program.processes:
             failure = run(process, memory, slots, kernel)
             if failure:
-                return Failed(plan.owners[first + failure.instruction], failure.code)
+                instruction, code = failure
+                return Failed(plan.owners[first + instruction], code)
             first += len(process)
     except Exec as error:
         return error.executed
