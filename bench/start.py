@@ -33,6 +33,7 @@ from haconiwa_core import Container
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.launch.direct import DirectLauncher
+from haconiwa_core.launch.zygote import ZygoteLauncher
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
@@ -89,7 +90,7 @@ def ours(folder: Path) -> dict[str, Callable[[], None]]:
         running.wait()
         running.remove()
 
-    launchers = {launcher.name: launcher for launcher in (DirectLauncher(), choose_launcher())}
+    launchers = {launcher.name: launcher for launcher in (DirectLauncher(), ZygoteLauncher(), choose_launcher())}
 
     file = folder / "bench.toml"
     file.write_text(

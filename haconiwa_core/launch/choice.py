@@ -1,4 +1,4 @@
-"""Which launcher starts containers: the one that is installed, else this interpreter."""
+"""Which launcher starts containers: the one that is installed, else the zygote."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.launch.direct import DirectLauncher
+from haconiwa_core.launch.zygote import ZygoteLauncher
 from haconiwa_core.plugins.discovery import API
 from haconiwa_core.plugins.entrypoints import entry_points
 from haconiwa_core.program import Program
@@ -43,18 +44,20 @@ def choose_launcher(name: str | None = None) -> Launcher:
     """Return the launcher that starts containers on this host.
 
     Args:
-        name: "direct", or of an installed one; None takes the installed one, if there is any.
+        name: "zygote", "direct", or of an installed one; None takes the installed one, else the zygote.
 
     Raises:
         PluginError: there is none of this name, several are installed, or it cannot be loaded.
     """
     installed = [item for item in entry_points() if item.group == GROUP]
-    if name == DirectLauncher.name or (name is None and not installed):
+    if name == DirectLauncher.name:
         return DirectLauncher()
+    if name == ZygoteLauncher.name or (name is None and not installed):
+        return ZygoteLauncher()
     found = [item for item in installed if name in (None, item.name)]
     if len(found) != 1:
-        names = ", ".join(sorted(item.name for item in installed)) or "none"
-        raise PluginError(f"one launcher {name or ''} is wanted; installed are: {names}")
+        names = ", ".join(sorted([DirectLauncher.name, ZygoteLauncher.name, *(item.name for item in installed)]))
+        raise PluginError(f"one launcher {name or ''} is wanted; there are: {names}")
     try:
         launcher: Launcher = found[0].load()()
     except (ImportError, AttributeError) as error:

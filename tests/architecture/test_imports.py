@@ -9,7 +9,7 @@ import grimp
 import pytest
 from architecture.tree import PROJECTS, ROOT
 
-CHILD = ("haconiwa_core.launch.interpreter", "haconiwa_core.launch.direct", "haconiwa_core.linux.vocabulary")
+CHILD = ("haconiwa_core.launch.serve", "haconiwa_core.launch.direct", "haconiwa_core.linux.vocabulary")
 LIGHT = {
     *("__future__", "_socket", "collections", "contextlib", "ctypes", "dataclasses", "enum", "errno", "fcntl", "gc"),
     *("os", "itertools", "pathlib", "signal", "socket", "struct", "sys", "typing"),

@@ -157,7 +157,7 @@ def test_a_plan_is_a_table(files):
     assert lines[1].split() == ["STAGE", "PLUGIN", "STEP"]
     assert any(line.split() == ["CREDENTIALS", "core", "change_directory('/tmp')"] for line in lines)
     assert lines[-2].startswith("note: ")
-    assert lines[-1] in ("launcher: helper", "launcher: direct")
+    assert lines[-1] in ("launcher: helper", "launcher: zygote")
 
 
 def test_a_plan_for_programs_holds_every_call(files):

@@ -58,8 +58,14 @@ def on_a_terminal(function):
     return output.decode().replace("\r\n", "\n")
 
 
+@pytest.fixture(params=["direct", "zygote", "helper"])
+def launcher(request):
+    """What starts the container."""
+    return request.param
+
+
 @pytest.fixture
-def inside(tmp_path):
+def inside(tmp_path, launcher):
     """Run a busybox applet in a container that a baited caller starts on a terminal."""
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
@@ -80,7 +86,8 @@ def inside(tmp_path):
 
         def caller():
             bait(secret)
-            os.execve(sys.executable, [sys.executable, "-m", "haconiwa_core", "run", "--rm", definition], environment)
+            run = [sys.executable, "-m", "haconiwa_core", "run", "--launcher", launcher, "--rm", definition]
+            os.execve(sys.executable, run, environment)
 
         return on_a_terminal(caller)
 
@@ -156,10 +163,11 @@ def test_group(root):
     assert forked(run) == 0
 
 
-def test_limits_are_the_callers_unless_set(root):
+def test_limits_are_the_callers_unless_set(root, launcher):
     """What is not asked for is not changed either: a limit stays the caller's."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limited = ["prlimit", "--nofile=123:456", sys.executable, "-m", "haconiwa_core", "run", "--rm"]
+    limited += ["--launcher", launcher]
     done = subprocess.run(
         [*limited, "--", "/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"], check=False, capture_output=True, text=True
     )

@@ -110,7 +110,7 @@ def children_of(processes):
     """Return the calls of the cloned processes, each up to its program's start."""
     _supervisor, launcher, *children = processes.values()
     assert [name for name, _, _ in launcher if name in ("clone3", *OTHERS)] == ["clone3"]
-    # The helper's child lets go of the helper's own socket first of all.
+    # A resident launcher's child lets go of the launcher's own socket first of all.
     first = children[0]
     return [list(until_exec(calls)) for calls in (first[first[0][:2] == ("close", ["0"]) :], *children[1:])]
 
@@ -122,7 +122,7 @@ def until_exec(calls):
             return
 
 
-@pytest.mark.parametrize("launcher", ["direct", "helper"])
+@pytest.mark.parametrize("launcher", ["direct", "zygote", "helper"])
 @pytest.mark.parametrize("shifted", [False, True], ids=["root", "shifted"])
 def test_children_make_the_calls_of_the_plan(root, tmp_path, shifted, launcher):
     plan = planned(Container("traced", ["/bin/true"], everything(root, shifted=shifted), stdin="null"))

@@ -1,0 +1,37 @@
+"""The zygote launcher, and what it loads."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import haconiwa_core
+from haconiwa_core.errors import PluginError
+from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.launch.zygote import ZygoteLauncher
+from haconiwa_core.testing import ResidentConformance
+
+FOLDER = Path(haconiwa_core.__file__).parents[1]
+UNWANTED = {"typing", "enum", "dataclasses", "socket", "threading", "re", "inspect", "site", "haconiwa_core.linux"}
+
+
+class TestZygote(ResidentConformance):
+    launcher_class = ZygoteLauncher
+    # Every Python does.
+    ignored = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+
+
+def test_a_launcher_that_nobody_provides():
+    with pytest.raises(PluginError, match="one launcher other is wanted; installed are: "):
+        choose_launcher("other")
+
+
+def test_it_loads_little():
+    program = f"import sys; sys.path.append({str(FOLDER)!r}); import haconiwa_core.launch.serve; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", program]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert not loaded & UNWANTED
+    own = {name for name in loaded if name.startswith("haconiwa_core.launch.")}
+    assert own == {f"haconiwa_core.launch.{name}" for name in ("encoding", "interpreter", "processes", "serve")}
