@@ -22,6 +22,8 @@ from haconiwa_core.steps import Step
 if TYPE_CHECKING:
     from haconiwa_core.planning.context import Planning
 
+_DIRECTORY = Slot("directory")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamespaceFeature(Feature):
@@ -46,7 +48,7 @@ class NamespaceFeature(Feature):
     """Whether a handle keeps the namespace alive when its processes have ended."""
 
     join: int | str | None = option(None, "join this namespace: a pid, a container's name, or a path")
-    keep: str | None = option(None, "keep a handle of the new namespace on this path of the host")
+    keep: str | None = option(None, "keep a handle of the new namespace on this free path of the host")
 
 
 Facts = Callable[[Any, "Planning"], Iterable[Fact]]
@@ -146,6 +148,7 @@ def _keep(feature: NamespaceFeature, planning: Planning) -> Iterator[Step]:
         Slot("target"),
         feature.kind,
         path,
-        undo=Step(Stage.KEEP, linux.remove_handle, path),
+        _DIRECTORY,
+        undo=Step(Stage.KEEP, linux.remove_own_handle, path, feature.kind, _DIRECTORY),
         lasting=True,
     )

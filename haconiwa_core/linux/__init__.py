@@ -61,4 +61,9 @@ from haconiwa_core.linux.process import (
     set_uid as set_uid,
     write_kernel_file as write_kernel_file,
 )
-from haconiwa_core.linux.undo import UNDO as UNDO, remove_file as remove_file, remove_handle as remove_handle
+from haconiwa_core.linux.undo import (
+    UNDO as UNDO,
+    remove_file as remove_file,
+    remove_handle as remove_handle,
+    remove_own_handle as remove_own_handle,
+)

@@ -105,18 +105,28 @@ def open_root(pid: int, started: int) -> int:
     return descriptor
 
 
-def bind_handle(pid: int, kind: str, path: str) -> None:
+def bind_handle(pid: int, kind: str, path: str, directory: str) -> None:
     """Keep a child's namespace on a path, so that it outlives its processes (mount(2), MS_BIND).
 
     Args:
         pid: a child that waits in the namespace.
         kind: the file in /proc/PID/ns.
-        path: made if it is missing; it must not be a symbolic link.
+        path: nothing may be there.
+        directory: the instance's own, in which it is noted that the path is this instance's.
 
     Raises:
-        OSError: EINVAL for a mount namespace whose path does not lie on a private mount.
+        OSError: EEXIST where something is on the path, EINVAL for a mount namespace whose path does not
+            lie on a private mount.
     """
-    target = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    note = handle_note(kind, directory)
+    try:
+        # Noted first, so that a crash leaves no handle that nobody knows; but never for what is another's.
+        if not os.path.lexists(path):
+            note.touch(0o600)
+        target = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        note.unlink(missing_ok=True)
+        raise
     try:
         flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC
         tree = system_call(Call.open_tree, c.AT_FDCWD, f"/proc/{pid}/ns/{kind}", flags)
@@ -126,6 +136,11 @@ def bind_handle(pid: int, kind: str, path: str) -> None:
             os.close(tree)
     finally:
         os.close(target)
+
+
+def handle_note(kind: str, directory: str) -> Path:
+    """Return the file whose presence says that an instance has made the handle of a kind."""
+    return Path(directory, f"kept-{kind}")
 
 
 def open_in_root(root: str, path: str) -> int:

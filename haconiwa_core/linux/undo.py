@@ -11,7 +11,7 @@ from pathlib import Path
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.host import system_call
+from haconiwa_core.linux.host import handle_note, system_call
 
 
 def remove_handle(path: str) -> None:
@@ -24,10 +24,18 @@ def remove_handle(path: str) -> None:
     remove_file(path)
 
 
+def remove_own_handle(path: str, kind: str, directory: str) -> None:
+    """Remove the handle that `bind_handle` has made for an instance; nothing happens if it has made none."""
+    note = handle_note(kind, directory)
+    if note.exists():
+        remove_handle(path)
+        note.unlink()
+
+
 def remove_file(path: str) -> None:
     """Remove a file; nothing happens where there is none (unlink(2))."""
     Path(path).unlink(missing_ok=True)
 
 
-UNDO: dict[str, Callable[..., None]] = {function.__name__: function for function in (remove_file, remove_handle)}
+UNDO: dict[str, Callable[..., None]] = {function.__name__: function for function in (remove_file, remove_own_handle)}
 """By the name that stands in records."""

@@ -17,6 +17,8 @@ _BY_FUNCTION = {
     ("attach_below_root", errno.EROFS): "the root's file system is read-only: make the mount point beforehand",
     ("attach_below_root", errno.ELOOP): "a symbolic link stands where the container needs a real directory",
     ("attach_below_root", errno.EOVERFLOW): "the root's owner is not mapped: make the mount point beforehand",
+    ("bind_handle", errno.EEXIST): "keep it on a free path, or end what is there: umount PATH; rm PATH",
+    ("bind_handle", errno.ENOENT): _NO_SUCH_PATH,
     ("bind_handle", errno.EINVAL): "a mount namespace's handle needs a private mount:"
     " mount --bind DIR DIR; mount --make-private DIR",
     ("change_directory", errno.ENOENT): "the container has no such directory",

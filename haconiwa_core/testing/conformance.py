@@ -24,6 +24,7 @@ from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
 from haconiwa_core.linux.vocabulary import is_lowering
+from haconiwa_core.operation import Slot
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
@@ -191,8 +192,10 @@ class Conformance:
             for planned in plan_of(feature, facts=self.facts, folder=str(tmp_path)).undo_steps():
                 undo = planned.step.undo
                 assert undo is not None
-                undo.function(*undo.arguments)
-                undo.function(*undo.arguments)
+                # Of the instance nothing is left by now, not even its directory.
+                gone = [str(tmp_path / "gone") if isinstance(item, Slot) else item for item in undo.arguments]
+                undo.function(*gone)
+                undo.function(*gone)
             assert _traces(tmp_path) == before
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from haconiwa_core.errors import SetupError
 from haconiwa_core.linux import remove_handle
 from haconiwa_core.namespace import NamespaceFeature
 from haconiwa_core.plugins.catalogue import providers_of
@@ -18,7 +19,7 @@ from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.program import run_program
 from haconiwa_core.testing.needs import needs_root
 from haconiwa_core.testing.plans import host, plan_of, planned_steps, plugins, problems_of
-from haconiwa_core.testing.running import started
+from haconiwa_core.testing.running import run, started
 
 
 class NamespaceConformance(Conformance):
@@ -140,3 +141,19 @@ class NamespaceConformance(Conformance):
         finally:
             remove_handle(str(path))
         assert list(handles.iterdir()) == []
+
+    @needs_root
+    @pytest.mark.parametrize(
+        ("stdout", "stage"), [("inherit", "KEEP"), ("host:/no/such/folder/file", "PREPARE")], ids=["taken", "fails"]
+    )
+    def test_what_was_on_the_path_stays(self, handles: Path, stdout: str, stage: str) -> None:
+        """A start removes no file that it has not made, wherever it fails."""
+        if not self.feature.may_be_kept:
+            pytest.skip(f"a {self.kind} namespace cannot be kept")
+        path = handles / "taken"
+        path.write_text("precious")
+        with pytest.raises(SetupError) as caught:
+            run(self.feature(keep=str(path)), command=["true"], stdout=stdout)
+        assert (caught.value.stage, caught.value.cleanup) == (stage, ())
+        assert path.read_text() == "precious"
+        path.unlink()
