@@ -8,12 +8,15 @@ from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from haconiwa_core.planning.plan import Plan, PlannedStep
 
 _NO_SUCH_PATH = "the host has no such directory or file"
+_NOT_INSIDE = "the container has no such directory or file"
+_OF_ONE_KIND = "a directory can be mounted on a directory only, a file on a file"
 _NO_SUCH_TARGET = "the path must exist in the root, or the root must be writable when it is mounted"
 _SCORE = "lowering the score below what the caller was given needs CAP_SYS_RESOURCE"
 
 _BY_FUNCTION = {
     ("attach_below_root", errno.ENOENT): _NO_SUCH_TARGET,
-    ("attach_below_root", errno.ENOTDIR): "a directory can be mounted on a directory only, a file on a file",
+    ("attach_below_root", errno.EINVAL): _OF_ONE_KIND,
+    ("attach_below_root", errno.ENOTDIR): _OF_ONE_KIND,
     ("attach_below_root", errno.EROFS): "the root's file system is read-only: make the mount point beforehand",
     ("attach_below_root", errno.ELOOP): "a symbolic link stands where the container needs a real directory",
     ("attach_below_root", errno.EOVERFLOW): "the root's owner is not mapped: make the mount point beforehand",
@@ -21,10 +24,15 @@ _BY_FUNCTION = {
     ("bind_handle", errno.ENOENT): _NO_SUCH_PATH,
     ("bind_handle", errno.EINVAL): "a mount namespace's handle needs a private mount:"
     " mount --bind DIR DIR; mount --make-private DIR",
-    ("change_directory", errno.ENOENT): "the container has no such directory",
+    ("change_directory", errno.ENOENT): _NOT_INSIDE,
     ("join_namespace", errno.EINVAL): "it is no namespace of this kind, or the process is in it already",
+    ("make_filesystem", errno.ENODEV): "the kernel has no such file system, or its module is not loaded",
+    ("make_filesystem", errno.ENOENT): _NO_SUCH_PATH,
     ("open_directory", errno.ENOENT): _NO_SUCH_PATH,
+    ("open_file", errno.ENOENT): _NO_SUCH_PATH,
+    ("open_file_inside", errno.ENOENT): _NOT_INSIDE,
     ("open_file_inside", errno.ELOOP): "a link of proc is not followed, nor a loop of links",
+    ("open_namespace", errno.EACCES): "the caller may not look into that process (ptrace(2))",
     ("open_namespace", errno.ENOENT): "there is no such process or path",
     ("open_tree", errno.ENOENT): _NO_SUCH_PATH,
     ("set_oom_score_adj", errno.EACCES): _SCORE,

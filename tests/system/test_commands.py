@@ -65,6 +65,30 @@ def test_status_of_a_failed_setup(leaves_nothing):
     assert errno.errorcode[errno.ENOENT] in done.stderr
 
 
+MOUNTS = ["--with", "ns-mount", "--set"]
+REMEDIES = [
+    (["--set", "chroot.root=/absent"], "chroot: PREPARE: ", "ENOENT", "the host has no such directory or file"),
+    ([*MOUNTS, "mount.bind=[{source='/absent', target='/mnt'}]"], "mount: PREPARE: ", "ENOENT", "the host has no such"),
+    ([*MOUNTS, "mount.bind=[{source='/etc', target='/etc/passwd'}]"], "mount: MOUNTS: ", "EINVAL", "a file on a file"),
+    ([*MOUNTS, "mount.overlay=[{target='/mnt', lower=['/absent']}]"], "mount: MOUNTS: ", "ENOENT", "the host has no"),
+    (["--set", "ns-uts.keep=/absent/x"], "ns-uts: KEEP: ", "ENOENT", "the host has no such directory or file"),
+    (["--set", "ns-uts.keep=/proc/version"], "ns-uts: KEEP: ", "EEXIST", "keep it on a free path"),
+    (["--set", "ns-uts.join=/etc/passwd"], "ns-uts: SETTLE: ", "EINVAL", "it is no namespace of this kind"),
+    (["--set", f"ns-uts.join={2**22 - 1}"], "ns-uts: PREPARE: ", "ENOENT", "there is no such process or path"),
+    (["--set", f"ns-time.boottime={-(2**40)}"], "ns-time: ENTER: ", "ERANGE", "a clock must not become negative"),
+]
+
+
+@pytest.mark.parametrize(("options", "place", "name", "remedy"), REMEDIES, ids=lambda value: str(value)[-40:])
+def test_what_fails_says_where_why_and_what_to_do(options, place, name, remedy, leaves_nothing):
+    done = haconiwa("run", "--rm", *options, "--", "true")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 125
+    assert line.startswith(f"haconiwa: error: {place}")
+    number = getattr(errno, name)
+    assert remedy in line.partition(f"{name} ({os.strerror(number)}); ")[2]
+
+
 @pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "WINCH"])
 def test_signals_are_forwarded(name):
     script = f"trap 'exit 55' {name}; echo ready; while :; do sleep 0.01; done"
