@@ -24,7 +24,7 @@ class TestZygote(ResidentConformance):
 
 
 def test_a_launcher_that_nobody_provides():
-    with pytest.raises(PluginError, match="one launcher other is wanted; installed are: "):
+    with pytest.raises(PluginError, match="one launcher other is wanted; there are: direct"):
         choose_launcher("other")
 
 

@@ -28,7 +28,7 @@ def test_others_are_used_by_name(name):
 
 
 def test_a_launcher_that_nobody_provides():
-    with pytest.raises(PluginError, match="one launcher other is wanted; installed are: helper"):
+    with pytest.raises(PluginError, match="one launcher other is wanted; there are: direct, helper, zygote"):
         choose_launcher("other")
 
 
