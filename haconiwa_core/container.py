@@ -129,14 +129,8 @@ def _own_problems(container: Container) -> list[Problem]:
 
     if not is_name(container.name):
         problem("name", f"must match [A-Za-z0-9][A-Za-z0-9_.-]{{0,127}}, not {container.name!r}")
-    if isinstance(container.command, str):
-        problem("command", "must be a list of strings", f"write {container.command.split()!r}")
-    elif not container.command:
-        problem("command", "is missing")
-    elif not all(isinstance(word, str) and "\0" not in word for word in container.command):
-        problem("command", "must be a list of strings without NUL characters")
-    elif not container.command[0]:
-        problem("command", "the program's name is empty")
+    if complaint := _command_complaint(container.command):
+        problem("command", *complaint)
     env: object = container.env
     if not isinstance(env, Mapping):
         problem("env", f"must be a table of strings, not {env!r}")
@@ -154,12 +148,31 @@ def _own_problems(container: Container) -> list[Problem]:
     return found
 
 
+def _command_complaint(command: Sequence[str]) -> tuple[str, ...]:
+    """Return what is wrong with a command and what to do about it, or nothing."""
+    if isinstance(command, str):
+        return "must be a list of strings", f"write {command.split()!r}"
+    if not command:
+        return ("is missing",)
+    if not all(isinstance(word, str) and "\0" not in word for word in command):
+        return ("must be a list of strings without NUL characters",)
+    if not command[0]:
+        return ("the program's name is empty",)
+    if _lies_in_proc(command[0]):
+        return ("must not lie in /proc, where the program that starts the container could be found",)
+    return ()
+
+
 def _workdir_complaint(value: object) -> str:
     if not isinstance(value, str) or not _is_absolute(value):
         return f"must be an absolute path inside the container, not {value!r}"
-    if os.path.normpath(value).lstrip("/").split("/")[0] == "proc":
+    if _lies_in_proc(value):
         return "must not lie in /proc, whose links lead to wherever a process has something open"
     return ""
+
+
+def _lies_in_proc(path: str) -> bool:
+    return path.startswith("/") and os.path.normpath(path).lstrip("/").split("/")[0] == "proc"
 
 
 def _stream_complaint(key: str, value: object) -> str:

@@ -14,6 +14,7 @@ RECORD = struct.Struct("ii")
 
 LAST_DESCRIPTOR = 2**31 - 1
 _FAILED = 125
+_NOTHING = 1
 _DESCRIPTOR = struct.Struct("i")
 
 
@@ -24,7 +25,7 @@ def run_processes(
     places: tuple[int, int],
     channel: int,
     kernel: Kernel,
-    own: Sequence[int] = (),
+    own: int | None = None,
 ) -> None:
     """Run each process's instructions in the clone of the one before; return in the calling process only.
 
@@ -35,7 +36,7 @@ def run_processes(
         places: which of them take what clone returns and its pidfd.
         channel: the descriptor on which failures are reported, and (process, pid) for each clone.
         kernel: runs the calls.
-        own: descriptors of the calling process, closed in what it clones.
+        own: descriptor of the calling process, which what it clones must not have.
     """
     clone, pidfd = places
     start = 0
@@ -50,8 +51,9 @@ def run_processes(
                 os.close(slots[pidfd])
                 return
             if not failure:
-                for descriptor in () if is_clone else own:
-                    os.close(descriptor)
+                if own is not None and not is_clone:
+                    # Not closed: whatever the program opens next would take its number.
+                    os.dup2(_NOTHING, own)
                 is_clone = True
                 failure = run(instructions, memory, slots, kernel, first=1)
             if failure:

@@ -81,7 +81,7 @@ def _start(places: list[int], descriptors: list[int], known: dict[bytes, Decoded
     slots = [-1] * slot_count
     for place, descriptor in zip(given, descriptors[1:], strict=True):
         slots[place] = descriptor
-    run_processes(processes, Memory(data), slots, (clone, pidfd), channel, kernel, own=(_SOCKET,))
+    run_processes(processes, Memory(data), slots, (clone, pidfd), channel, kernel, own=_SOCKET)
 
 
 def _decoded(file: int, known: dict[bytes, Decoded]) -> Decoded:

@@ -39,32 +39,34 @@ def plan(
         DefinitionError: with all problems that were found; nothing has been started.
     """
     problems = container.problems()
+    wrong = {problem.section for problem in problems}
     usable: list[Feature] = []
     for feature in container.features:
         try:
             plugins.feature_class(feature.section)
-            usable.append(feature)
+            usable += [] if feature.section in wrong else [feature]
         except PluginError as error:
             problems.append(_located(Problem(str(error)), feature))
-    _raise(problems)
+            wrong.add(feature.section)
 
     planning = Planning(container, host, entry)
+    steps: list[PlannedStep] = []
     for feature in usable:
         try:
             for fact in plugins.facts(feature, planning):
                 planning.facts.publish(fact, feature.section)
         except DefinitionError as error:
             problems += [_located(problem, feature) for problem in error.problems]
-    problems += [] if problems else _located_all(refusals(planning), container)
-    _raise(problems)
-
-    steps: list[PlannedStep] = []
+            wrong.add(feature.section)
+    found = _located_all(refusals(planning), container)
     for feature in usable:
         try:
             steps += [PlannedStep(feature.section, step) for step in plugins.steps(feature, planning)]
         except DefinitionError as error:
-            problems += [_located(problem, feature) for problem in error.problems]
-    _raise(problems)
+            found += [_located(problem, feature) for problem in error.problems]
+    # What a feature would have provided that is itself wrong is not missing.
+    problems += [problem for problem in found if not any(section and section in problem.hint for section in wrong)]
+    _raise(_distinct(problems))
     if entry == "attach":
         steps = _of_one_process(steps)
     steps += [PlannedStep(CORE, step) for step in core_steps(planning, [planned.step for planned in steps])]
@@ -100,6 +102,10 @@ def _of_one_process(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
 def _raise(problems: Sequence[Problem]) -> None:
     if problems:
         raise DefinitionError(problems)
+
+
+def _distinct(problems: Sequence[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))
 
 
 def _located(problem: Problem, feature: Feature) -> Problem:

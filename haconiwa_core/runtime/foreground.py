@@ -14,7 +14,7 @@ from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.orphans import adopted_orphans
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.record import Claim, Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 
@@ -65,13 +65,13 @@ class _Session:
     def start(self, plan: Plan, store: Store, launcher: Launcher, name: str | None) -> None:
         claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
         if not self._prefixed:
-            self._add(start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}, launcher=launcher))
+            self._start(plan, claim, {"stdin": 0, "stdout": 1, "stderr": 2}, launcher)
             return
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         streams = {"stdin": nothing, "stdout": outputs[0][1], "stderr": outputs[1][1]}
         try:
-            self._add(start(plan, claim, streams, launcher=launcher))
+            self._start(plan, claim, streams, launcher)
         finally:
             for descriptor in streams.values():
                 os.close(descriptor)
@@ -79,9 +79,9 @@ class _Session:
             lines = _Prefixed(f"{plan.container.name} | ".encode(), target)
             self._selector.register(reader, selectors.EVENT_READ, lines)
 
-    def _add(self, running: Running) -> None:
-        self._running.append(running)
-        self._forwarding.add(running)
+    def _start(self, plan: Plan, claim: Claim, streams: dict[str, int], launcher: Launcher) -> None:
+        started = self._forwarding.start(lambda: start(plan, claim, streams, launcher=launcher))
+        self._running.append(started)
 
     def kill(self) -> None:
         for running in self._running:

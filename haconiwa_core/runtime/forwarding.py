@@ -1,7 +1,8 @@
 """Hand on the signals that reach a process in the foreground to those that it has started.
 
-The third SIGINT or SIGTERM is handed on as SIGKILL: the first process of a pid namespace ignores what
-it has no handler for, and without this a person at the terminal could not end it.
+The third SIGINT or SIGTERM is handed on as SIGKILL, and ends a start that is under way: the first process
+of a pid namespace ignores what it has no handler for, a start may wait for a file that nobody writes, and
+without this a person at the terminal could not end either.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.runtime.processes import Child
+
+C = TypeVar("C", bound=Child)
 
 FORWARDED = (
     signal.SIGHUP,
@@ -29,7 +33,7 @@ _PATIENCE = 3
 
 
 class Forwarding:
-    """While entered, signals that reach this process go to every child that was added, now or before.
+    """While entered, signals that reach this process go to every child that it has started.
 
     Raises:
         HaconiwaError: on entering, if this is not the main thread, the only one that can take signals.
@@ -38,6 +42,7 @@ class Forwarding:
     def __init__(self) -> None:
         self._children: list[Child] = []
         self._received: list[int] = []
+        self._starting = False
         self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Forwarding:
@@ -54,11 +59,24 @@ class Forwarding:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
-    def add(self, child: Child) -> None:
-        """Send a child what has arrived while it was starting, for that was meant for it too, and all that follows."""
+    def start(self, start: Callable[[], C]) -> C:
+        """Start a child, and send it what has arrived meanwhile and before, for that was meant for it too.
+
+        Args:
+            start: returns it.
+
+        Raises:
+            KeyboardInterrupt: the start was to end, again and again.
+        """
+        self._starting = True
+        try:
+            child = start()
+        finally:
+            self._starting = False
         self._children.append(child)
         for number in self._received:
             child.send_signal(number)
+        return child
 
     def _forward(self, number: int) -> None:
         self._received.append(number)
@@ -66,3 +84,5 @@ class Forwarding:
             number = signal.SIGKILL
         for child in self._children:
             child.send_signal(number)
+        if self._starting and number == signal.SIGKILL:
+            raise KeyboardInterrupt

@@ -22,7 +22,7 @@ from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.handshake import RECORD
 from haconiwa_core.planning.plan import Gate, Plan, PlannedStep
 from haconiwa_core.runtime.processes import is_readable, reap
-from haconiwa_core.runtime.remedies import remedy_for
+from haconiwa_core.runtime.remedies import REMEDY_BY_ERRNO, remedy_for
 from haconiwa_core.stages import Stage
 
 GO = b"\1"
@@ -63,8 +63,13 @@ class Launching:
         try:
             self._channel = self._launcher.launch(self._plan.program, descriptors)
         except OSError as error:
+            number = error.errno or 0
             raise SetupError(
-                plugin="core", stage="CLONE", attempted="start the launcher", number=error.errno or 0
+                plugin="core",
+                stage="CLONE",
+                attempted="start the launcher",
+                number=number,
+                remedy=REMEDY_BY_ERRNO.get(number, ""),
             ) from error
         self._close_descriptors()
         for gate in self._plan.gates:

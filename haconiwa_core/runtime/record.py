@@ -258,7 +258,7 @@ class Store:
         try:
             return _parse(json.loads(text))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise RecordError(f"{path} is damaged: {error}") from error
+            raise RecordError(f"{path} is damaged: {error}; end what it started, and remove {path.parent}") from error
 
     def records(self) -> Iterator[Record]:
         """Yield all records that can be read."""

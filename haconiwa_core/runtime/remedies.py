@@ -41,7 +41,7 @@ _BY_FUNCTION = {
     ("write_kernel_file", errno.ERANGE): "a clock must not become negative",
 }
 
-_BY_ERRNO = {
+REMEDY_BY_ERRNO = {
     errno.ENOSPC: "a limit of /proc/sys/user, or of a disk, is reached",
     errno.EUSERS: "a limit of /proc/sys/user is reached",
     errno.EMFILE: "the caller has too many open files: raise its RLIMIT_NOFILE",
@@ -56,7 +56,7 @@ def remedy_for(plan: Plan, planned: PlannedStep, code: int) -> str:
         return _remedy_for_command(plan, code)
     if name == "set_limit" and code == errno.EPERM and not plan.host.has_capability(CAP_SYS_RESOURCE):
         return "raising a hard limit needs CAP_SYS_RESOURCE, which the caller does not have"
-    found = _BY_FUNCTION.get((name, code)) or _BY_ERRNO.get(code, "")
+    found = _BY_FUNCTION.get((name, code)) or REMEDY_BY_ERRNO.get(code, "")
     if not found and code == errno.EPERM and not plan.host.has_capability(CAP_SYS_ADMIN):
         return "run as root, or add a user namespace"
     return found

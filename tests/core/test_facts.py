@@ -58,15 +58,15 @@ def test_the_problems_of_all_plugins_come_together():
     ]
 
 
-def test_no_steps_are_asked_for_when_facts_have_problems():
-    asked = []
-
+def test_the_problems_of_one_hook_hide_no_others():
     def refuse(feature, _planning):
         raise DefinitionError([Problem("no")])
 
-    other = Sample("other", steps=lambda *_: asked.append(1) or [])
-    assert len(problems_of(plan_of, Sample("bad", facts=refuse), other)) == 1
-    assert asked == []
+    def lack(feature, _planning):
+        raise DefinitionError([Problem("no mask"), Problem("needs what bad would provide", hint="add bad")])
+
+    found = problems_of(plan_of, Sample("bad", facts=refuse), Sample("other", steps=lack))
+    assert [text.rpartition(": ")[2] for text in found] == ["no", "no mask"]
 
 
 def test_a_features_step_replaces_the_cores_own():

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.vocabulary import lowers
+from haconiwa_core.operation import Operation
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.processes import is_readable
@@ -162,7 +165,7 @@ def watched(root, watcher, mode, launcher, features=()):
 SHIFTED = [UserNamespace(uid_map=IDS, gid_map=IDS)]
 
 
-@pytest.mark.parametrize("launcher", ["direct", "helper"])
+@pytest.mark.parametrize("launcher", ["direct", "zygote", "helper"])
 @pytest.mark.parametrize(
     ("mode", "features"),
     [("common", []), ("common", [Credentials(uid=1000)]), ("all", SHIFTED)],
@@ -174,15 +177,19 @@ def test_nothing_of_an_entering_process_can_be_opened(root, watcher, launcher, m
     assert watched(root, watcher, mode, launcher, features) == set()
 
 
-def test_a_container_that_may_trace_anything_cannot_write_the_program_that_enters(root, watcher):
+@pytest.mark.parametrize("launcher", ["zygote", "helper"])
+def test_a_container_that_may_trace_anything_cannot_write_the_program_that_enters(root, watcher, launcher):
     """The host's own CAP_SYS_PTRACE opens all; what it opens leads nowhere."""
-    found = watched(root, watcher, "all", "helper")
+    found = watched(root, watcher, "all", launcher)
     assert "mem" in found
     assert found.isdisjoint({"directory", "written"})
 
 
 def test_the_watch_bites(root, watcher, monkeypatch):
-    """Without the call that closes the entering process to others, its program is opened sooner or later."""
+    """What is not closed to others is opened while it has the caller's ids."""
+    become_root = linux.become_root
+    dawdle = Operation(Call.umask, (0o022,))
     monkeypatch.setattr(linux, "set_dumpable", lowers(lambda _: iter(())))
+    monkeypatch.setattr(linux, "become_root", lowers(lambda: chain(repeat(dawdle, 2000), become_root())))
     os.chown(root, IDS[0].outside, IDS[0].outside)
     assert any("exe" in watched(root, watcher, "all", "direct", SHIFTED) for _ in range(10))

@@ -195,10 +195,11 @@ def test_streams(stream, place, tmp_path):
     ("stream", "read"),
     [("null", ""), ("file:{folder}/given", "given"), ("host:{folder}/given", "given"), ("host:given", "given")],
 )
-def test_input(stream, read, tmp_path):
+@pytest.mark.parametrize("launcher", ["direct", "zygote", "helper"])
+def test_input(launcher, stream, read, tmp_path):
     (tmp_path / "given").write_text("given")
     file = definition(tmp_path, f'one = Container("one", ["/bin/cat"], stdin="{stream.format(folder=tmp_path)}")')
-    done = haconiwa("run", "--rm", "--launcher", "direct", file, stdin=None, input="the caller's")
+    done = haconiwa("run", "--rm", "--launcher", launcher, file, stdin=None, input="the caller's")
     assert (done.stdout, done.stderr) == (read, "")
 
 

@@ -110,9 +110,9 @@ def children_of(processes):
     """Return the calls of the cloned processes, each up to its program's start."""
     _supervisor, launcher, *children = processes.values()
     assert [name for name, _, _ in launcher if name in ("clone3", *OTHERS)] == ["clone3"]
-    # A resident launcher's child lets go of the launcher's own socket first of all.
+    # The helper's child lets go of the helper's own socket first of all.
     first = children[0]
-    return [list(until_exec(calls)) for calls in (first[first[0][:2] == ("close", ["0"]) :], *children[1:])]
+    return [list(until_exec(calls)) for calls in (first[first[0][:2] == ("dup3", ["1", "0", "0"]) :], *children[1:])]
 
 
 def until_exec(calls):

@@ -2,7 +2,7 @@
 #include "program.h"
 #include "syscall.h"
 
-enum { SOCKET = 0, DESCRIPTORS = 253, MAXIMUM_SIZE = 1 << 24, FAILED = 125, UMASK = 022 };
+enum { SOCKET = 0, NOTHING = 1, DESCRIPTORS = 253, MAXIMUM_SIZE = 1 << 24, FAILED = 125, UMASK = 022 };
 enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, MSG_CTRUNC = 8, MSG_CMSG_CLOEXEC = 0x40000000, MSG_NOSIGNAL = 0x4000 };
 enum { PR_SET_DUMPABLE = 4 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, SEEK_END = 2, EPROTO = 71 };
@@ -71,8 +71,9 @@ static void run_processes(const struct program *program, const struct request *r
             return;
         }
         if (failed < 0) {
+            /* Not closed: whatever the program opens next would become the container's descriptor 0. */
             if (!process)
-                syscall6(SYS_close, SOCKET, 0, 0, 0, 0, 0);
+                syscall6(SYS_dup3, NOTHING, SOCKET, 0, 0, 0, 0);
             failed = run_program(program, slots, start + 1, end, &code);
         }
         if (failed >= 0) {

@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__)
 #define ENTRY __attribute__((force_align_arg_pointer)) /* the kernel does not call, so nothing was pushed */
-enum { SYS_close = 3, SYS_lseek = 8, SYS_mmap = 9, SYS_munmap = 11, SYS_sendmsg = 46, SYS_recvmsg = 47, SYS_chdir = 80,
+enum { SYS_close = 3, SYS_dup3 = 292, SYS_lseek = 8, SYS_mmap = 9, SYS_munmap = 11, SYS_sendmsg = 46, SYS_recvmsg = 47, SYS_chdir = 80,
        SYS_umask = 95, SYS_geteuid = 107, SYS_prctl = 157, SYS_exit_group = 231, SYS_close_range = 436 };
 
 static inline long syscall6(long number, long a, long b, long c, long d, long e, long f)
@@ -19,7 +19,7 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 }
 #elif defined(__aarch64__)
 #define ENTRY
-enum { SYS_close = 57, SYS_lseek = 62, SYS_mmap = 222, SYS_munmap = 215, SYS_sendmsg = 211, SYS_recvmsg = 212, SYS_chdir = 49,
+enum { SYS_close = 57, SYS_dup3 = 24, SYS_lseek = 62, SYS_mmap = 222, SYS_munmap = 215, SYS_sendmsg = 211, SYS_recvmsg = 212, SYS_chdir = 49,
        SYS_umask = 166, SYS_geteuid = 175, SYS_prctl = 167, SYS_exit_group = 94, SYS_close_range = 436 };
 
 static inline long syscall6(long number, long a, long b, long c, long d, long e, long f)

@@ -49,8 +49,7 @@ def main(options: Options, log: Log) -> int:
     container = _changed(read_stored(found.record.container, plugins), options, plugins)
     planned = plan(container, gather(), plugins, "attach")
     with Forwarding() as forwarding, closing(choose_launcher(options.launcher)) as launcher:
-        process = attach(planned, found.child, _STREAMS, launcher)
-        forwarding.add(process)
+        process = forwarding.start(lambda: attach(planned, found.child, _STREAMS, launcher))
         status = process.reap(with_group=False).exit_status
     return EXIT_SETUP if status is None else status
 
