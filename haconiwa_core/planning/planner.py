@@ -18,6 +18,7 @@ from haconiwa_core.planning.ordering import ordered
 from haconiwa_core.planning.plan import CORE, Plan, PlannedStep
 from haconiwa_core.planning.refusals import refusals
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.stages import Stage
 
 INSTANCE_SLOTS = ("name", "directory")
 """Slots that hold text and are known before the first step: the instance's name and its directory."""
@@ -93,10 +94,21 @@ def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins)
 
 
 def _of_one_process(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
-    """Return the steps that confine a process: without those that make the container, and what only they use."""
-    kept = [planned for planned in steps if not planned.step.stage.once]
-    used = {argument for planned in kept for argument in planned.step.arguments if isinstance(argument, Slot)}
-    return [planned for planned in kept if planned.step.into is None or planned.step.into in used]
+    """Return the steps that confine a process: without those that make the container, and what prepares only them."""
+    lasting = [planned for planned in steps if not planned.step.stage.once]
+    used = {slot for planned in lasting if planned.step.stage is not Stage.PREPARE for slot in _slots(planned)}
+    kept: list[PlannedStep] = []
+    for planned in reversed(lasting):
+        slots = _slots(planned)
+        if planned.step.stage is not Stage.PREPARE or not slots or slots & used:
+            kept.append(planned)
+            used |= slots
+    return kept[::-1]
+
+
+def _slots(planned: PlannedStep) -> set[Slot]:
+    step = planned.step
+    return {argument for argument in (*step.arguments, step.into) if isinstance(argument, Slot)}
 
 
 def _raise(problems: Sequence[Problem]) -> None:

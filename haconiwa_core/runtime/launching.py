@@ -47,6 +47,7 @@ class Launching:
         self._kernel = kernel
         self._launcher = launcher
         self._processes: dict[int, tuple[int, int]] = {}
+        self._reaped = 0
         self._channel: socket.socket | None = None
 
     def run(self, adopted: Callable[[int], None]) -> None:
@@ -196,7 +197,7 @@ class Launching:
 
     def _is_known(self, process: int) -> bool:
         """Return whether the descriptors of a process and of those before it are here."""
-        return all(index in self._processes for index in range(process + 1))
+        return all(index in self._processes for index in range(self._reaped, process + 1))
 
     def _process_at(self, stage: Stage) -> int:
         """Return which process of the program reports a stage."""
@@ -264,7 +265,8 @@ class Launching:
                 os.close(descriptor)
 
     def _reap_intermediates(self) -> None:
-        for index in range(self._last_process):
+        for index in range(self._reaped, self._last_process):
             _, pidfd = self._processes.pop(index)
             reap(pidfd)
             os.close(pidfd)
+        self._reaped = self._last_process

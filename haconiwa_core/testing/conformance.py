@@ -32,6 +32,7 @@ from haconiwa_core.plugins.catalogue import distribution_for
 from haconiwa_core.plugins.discovery import GROUP, installed
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
+from haconiwa_core.stages import Stage
 from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.mounts import Executed
 from haconiwa_core.testing.fake.program import run_program
@@ -153,6 +154,13 @@ class Conformance:
                     assert getattr(linux, function.__name__, None) is function
                     assert is_lowering(function)
 
+    def test_what_is_attached_is_confined_too(self, tmp_path: Path) -> None:
+        """A process that is put into the container gets every step that confines the first one, and no others."""
+        for feature, started in zip(self.valid, self.plans(tmp_path), strict=True):
+            attached = plan_of(feature, facts=self.facts, folder=str(tmp_path), entry="attach")
+            wanted = [item.describe() for item in planned_steps(started, self.section) if _confines(item.step.stage)]
+            assert [item.describe() for item in planned_steps(attached, self.section)] == wanted
+
     def test_its_programs_run_on_the_fake_kernel(self, tmp_path: Path) -> None:
         """Nothing in the plan is refused where everything that it needs is there."""
         for item in self.plans(tmp_path):
@@ -197,6 +205,11 @@ class Conformance:
                 undo.function(*gone)
                 undo.function(*gone)
             assert _traces(tmp_path) == before
+
+
+def _confines(stage: Stage) -> bool:
+    """Whether a stage's steps are about a process; what stands before is about the container's surroundings."""
+    return stage >= Stage.SESSION and not stage.once
 
 
 def options_table(feature: type[Feature]) -> str:

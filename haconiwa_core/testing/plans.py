@@ -11,6 +11,7 @@ from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
+from haconiwa_core.planning.context import Entry
 from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
@@ -62,18 +63,22 @@ def container_of(
     return Container(**{"name": "test", "command": command, "features": (*features, *published), **fields})
 
 
-def plan_of(*features: Feature, host: HostFacts | None = None, **fields: Any) -> Plan:
+def plan_of(
+    *features: Feature, host: HostFacts | None = None, entry: Entry = "start", hold: bool = False, **fields: Any
+) -> Plan:
     """Return the plan of a container.
 
     Args:
         features: of the container.
         host: that the plan is for; the made-up one by default.
+        entry: "start" or "attach".
+        hold: the start waits before EXEC.
         fields: as for `container_of`.
 
     Raises:
         DefinitionError: the container cannot be planned.
     """
-    return plan(container_of(*features, **fields), host or _made_up(), plugins())
+    return plan(container_of(*features, **fields), host or _made_up(), plugins(), entry, hold=hold)
 
 
 _made_up = host
