@@ -6,7 +6,7 @@ import tokenize
 
 from architecture.tree import SOURCES, docstrings, parse
 
-CORE_LIMIT = 4000
+CORE_LIMIT = 5000  # docs/decisions/0012
 MODULE_LIMIT = 400
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
