@@ -7,7 +7,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from system.world import haconiwa, make_root
+from system.world import haconiwa, make_root, reap_everything
+
+from haconiwa_core.linux.host import adopt_orphans
 
 UID = 65534
 PYTHON = "/usr/bin/python3"
@@ -177,3 +179,23 @@ def test_without_a_place_for_state(user):
     done = user("run", "--", "/bin/true", without=["XDG_RUNTIME_DIR"])
     assert done.returncode == 125
     assert "XDG_RUNTIME_DIR is not set" in done.stderr
+
+
+def test_in_the_background_and_into_it(user, readable_root):
+    options = ["--with=ns-user", "--with=ns-pid", "--with=ns-mount", "--with=ns-uts", "--set=mount.proc=true"]
+    options += [f"--set=chroot.root={readable_root}", "--set=rlimit.nofile=77"]
+    adopt_orphans(True)
+    script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done"
+    assert output(user("run", "-d", "--name=box", *options, *shell(script))) == ["box"]
+    assert "box" in user("ps").stdout
+    found = "id -u; ulimit -n; ls -d /merged; uname -n; ls /proc | grep -c '^[0-9]'; cat /proc/self/uid_map; exit 6"
+    for launcher in ("direct", "zygote", "helper"):
+        done = user("exec", "--launcher", launcher, "box", "--", "/bin/sh", "-c", found)
+        uid, files, folder, name, _processes, *mapped = done.stdout.split()
+        assert (done.returncode, uid, files, folder, name) == (6, "0", "77", "/merged", "sh"), done.stderr
+        assert mapped == ["0", str(UID), "1"]
+    assert user("stop", "box").returncode == 0
+    assert output(user("wait", "box")) == ["9"]
+    assert user("rm", "box").returncode == 0
+    reap_everything()
+    adopt_orphans(False)
