@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 EXIT_DEFINITION = 2
 EXIT_SETUP = 125
@@ -19,8 +19,7 @@ class HaconiwaError(Exception):
     exit_status = EXIT_SETUP
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with a definition.
 
     Args:

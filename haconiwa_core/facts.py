@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from haconiwa_core.errors import DefinitionError, Problem
 
-F = TypeVar("F", bound="Fact")
 
-
-@dataclass(frozen=True)
-class Fact:
-    """Something that one feature publishes, once, and others may need."""
-
-    @property
-    def key(self) -> str:
-        """Distinguishes facts of one type of which there may be several; "" otherwise."""
-        return ""
-
-
-@dataclass(frozen=True)
-class Namespace(Fact):
+class Namespace(NamedTuple):
     """The container has a namespace of this kind apart from the host's.
 
     Args:
@@ -56,16 +43,19 @@ class IdRange:
     count: int = 1
 
 
-@dataclass(frozen=True)
-class IdMap(Fact):
+class IdMap(NamedTuple):
     """How the new user namespace's ids stand for the host's (user_namespaces(7))."""
 
     users: tuple[IdRange, ...]
     groups: tuple[IdRange, ...]
 
+    @property
+    def key(self) -> str:
+        """Return "": a container has one of these."""
+        return ""
 
-@dataclass(frozen=True)
-class NewRoot(Fact):
+
+class NewRoot(NamedTuple):
     """The container has another root directory; the slot "root" is its descriptor.
 
     Args:
@@ -74,9 +64,13 @@ class NewRoot(Fact):
 
     path: str
 
+    @property
+    def key(self) -> str:
+        """Return "": a container has one of these."""
+        return ""
 
-@dataclass(frozen=True)
-class FreshFilesystem(Fact):
+
+class FreshFilesystem(NamedTuple):
     """A new instance of a kernel file system is mounted that shows a namespace of its own kind.
 
     Args:
@@ -95,11 +89,20 @@ class FreshFilesystem(Fact):
         return self.target
 
 
+Fact = Namespace | IdMap | NewRoot | FreshFilesystem
+"""Something that one feature publishes, once, and others may need.
+
+`key` distinguishes facts of one type of which there may be several; it is "" otherwise.
+"""
+
+F = TypeVar("F", bound=Fact)
+
+
 class Facts:
     """All facts of one planning, and who published each."""
 
     def __init__(self) -> None:
-        self._facts: dict[tuple[type[Fact], str], tuple[Fact, str]] = {}
+        self._facts: dict[tuple[type, str], tuple[Fact, str]] = {}
 
     def publish(self, fact: Fact, plugin: str) -> None:
         """Add a fact. Raises DefinitionError if another plugin has published it before."""

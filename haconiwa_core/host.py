@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
 
 
-@dataclass(frozen=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """What a plan may know of the machine that it is for.
 
     Args:
@@ -34,8 +32,8 @@ class HostFacts:
     capabilities: int
     last_capability: int
     namespaces: tuple[str, ...]
-    users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    groups: Mapping[str, int] = field(default_factory=dict)
+    users: Mapping[str, tuple[int, int]]
+    groups: Mapping[str, int]
 
     def has_capability(self, number: int) -> bool:
         """Return whether the starter has a capability, by its CAP_* number."""
@@ -43,7 +41,7 @@ class HostFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as data that json can write and `from_json` can read."""
-        return asdict(self)
+        return self._asdict()
 
     @staticmethod
     def from_json(text: str, name: str) -> HostFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from haconiwa_core.linux.calls import Call
@@ -19,8 +19,7 @@ class Slot:
         return f"<{self.name}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """Bytes whose address is passed to the kernel.
 
     Args:
@@ -33,8 +32,7 @@ class Data:
     relocations: tuple[tuple[int, bytes | Data | Buffer | Slot], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(NamedTuple):
     """Bytes that the kernel fills.
 
     Args:
@@ -53,8 +51,7 @@ class Buffer:
 Argument = int | bytes | Slot | Data | Buffer
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One system call.
 
     An accepted errno leaves its negative value in the result slot, and a skipped operation leaves

@@ -7,19 +7,18 @@ Annotated with a Range or Pattern, and dataclasses within these. Lists of TOML b
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 _NO_PRACTICAL_BOUND = 2**53
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Bounds of a number, both included; None is no bound."""
 
     minimum: int | None = None
@@ -40,8 +39,7 @@ class Range:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A regular expression that the whole string must match, and what to call it in a message."""
 
     expression: str
@@ -61,8 +59,7 @@ HostPath = Annotated[str, Pattern(r"[^\0]+", "a path")]
 """A path on the host; a relative one is taken from the definition's folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """What is wrong with one value; `key` is its dotted path within the section."""
 
     key: str
@@ -72,8 +69,15 @@ class Complaint:
 
 def annotations_of(cls: type) -> dict[str, Any]:
     """Return the resolved annotations of a dataclass's fields, in order."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {item.name: hints[item.name] for item in dataclasses.fields(cls)}
+    return {item.name: _annotation(cls, item.name) for item in dataclasses.fields(cls)}
+
+
+@cache
+def _annotation(cls: type, name: str) -> Any:
+    """Resolve one annotation: most are never needed, and resolving compiles them."""
+    base = next(base for base in cls.__mro__ if name in getattr(base, "__annotations__", {}))
+    alone = types.SimpleNamespace(__annotations__={name: base.__annotations__[name]})
+    return typing.get_type_hints(alone, vars(sys.modules[base.__module__]), include_extras=True)[name]
 
 
 def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> tuple[Any, list[Complaint]]:
@@ -87,7 +91,7 @@ def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> tuple[Any, 
     Returns:
         The object, or None with at least one complaint.
     """
-    known = annotations_of(cls)
+    known = {item.name for item in dataclasses.fields(cls)}
     complaints = [
         Complaint(prefix + name, f'unknown key "{name}"', suggestion(name, known))
         for name in values
@@ -96,7 +100,7 @@ def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> tuple[Any, 
     converted: dict[str, Any] = {}
     for name in values:
         if name in known:
-            converted[name], found = convert(values[name], known[name], prefix + name)
+            converted[name], found = convert(values[name], _annotation(cls, name), prefix + name)
             complaints += found
     for item in dataclasses.fields(cls):
         missing = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
@@ -106,11 +110,13 @@ def build(cls: type, values: Mapping[str, Any], prefix: str = "") -> tuple[Any, 
 
 
 def check(value: Any) -> list[Complaint]:
-    """Return what is wrong with the fields of a dataclass that a program has built."""
+    """Return what is wrong with the fields of a dataclass that a program has built; defaults are right."""
+    cls: type = type(value)
     return [
         complaint
-        for name, annotation in annotations_of(type(value)).items()
-        for complaint in convert(getattr(value, name), annotation, name)[1]
+        for item in dataclasses.fields(value)
+        if (given := getattr(value, item.name)) is not item.default
+        for complaint in convert(given, _annotation(cls, item.name), item.name)[1]
     ]
 
 
@@ -193,7 +199,7 @@ def _convert_mapping(value: Any, annotation: Any, key: str) -> tuple[Any, list[C
 
 def _convert_dataclass(value: Any, cls: type, key: str) -> tuple[Any, list[Complaint]]:
     if isinstance(value, cls):
-        return value, [dataclasses.replace(found, key=f"{key}.{found.key}") for found in check(value)]
+        return value, [found._replace(key=f"{key}.{found.key}") for found in check(value)]
     if isinstance(value, Mapping):
         return build(cls, value, f"{key}.")
     return value, [Complaint(key, f"must be {describe(cls)}, not {value!r}")]
@@ -227,5 +233,7 @@ def describe(annotation: Any) -> str:
 
 def suggestion(name: str, known: typing.Iterable[Any]) -> str:
     """Return `did you mean "..."?` for the nearest known name, or ""."""
+    import difflib
+
     close = difflib.get_close_matches(name, [word for word in known if isinstance(word, str)], n=1)
     return f'did you mean "{close[0]}"?' if close else ""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.sections import build_section
@@ -17,8 +15,7 @@ from haconiwa_core.plugins.loading import Plugins
 _PLACE = "command line"
 
 
-@dataclass(frozen=True)
-class Overrides:
+class Overrides(NamedTuple):
     """Changes to a container, in the words of the command line.
 
     Args:
@@ -58,7 +55,7 @@ class Overrides:
             if present:
                 kept = {item.name: getattr(present, item.name) for item in dataclasses.fields(present)}
             feature, found = build_section(name, {**kept, **changed}, plugins)
-            problems += [dataclasses.replace(problem, file=_PLACE) for problem in found]
+            problems += [problem._replace(file=_PLACE) for problem in found]
             if feature:
                 container += feature.at(Source(_PLACE, 0))
         if problems:
@@ -84,6 +81,8 @@ def _setting(text: str, values: dict[str, dict[str, Any]]) -> tuple[str, Problem
 
 def _value(text: str) -> Any:
     """Return a value in TOML's notation; what is no TOML is a string."""
+    import tomllib
+
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 import struct
-from dataclasses import replace
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
@@ -105,19 +104,19 @@ def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operation
     parts = [part for part in path.split("/") if part]
     name = _string(parts[-1])
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, symlinks=symlinks, accept=(errno.ENOENT,))
-    yield replace(_attach(tree, _TARGET), when=_TARGET)
+    yield _attach(tree, _TARGET)._replace(when=_TARGET)
     missing = (
         _is_directory(tree),
         *_make_parents(parts, symlinks),
     )
-    yield from (replace(operation, unless=_TARGET) for operation in missing)
+    yield from (operation._replace(unless=_TARGET) for operation in missing)
     exists = (errno.EEXIST,)
     mode = stat.S_IFREG | 0o644
     yield Operation(Call.mkdirat, (_PARENT, name, 0o755), accept=exists, when=_IS_DIRECTORY, unless=_TARGET)
     # The parent is open only if the path was missing.
     yield Operation(Call.mknodat, (_PARENT, name, mode, 0), accept=exists, when=_PARENT, unless=_IS_DIRECTORY)
-    yield replace(_open_below_root(path, _PATH_FLAGS, _MADE, symlinks=symlinks), unless=_TARGET)
-    yield replace(_attach(tree, _MADE), when=_MADE)
+    yield _open_below_root(path, _PATH_FLAGS, _MADE, symlinks=symlinks)._replace(unless=_TARGET)
+    yield _attach(tree, _MADE)._replace(when=_MADE)
 
 
 @lowers
@@ -168,16 +167,16 @@ def mask(path: str) -> Operations:
     """
     attributes = c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEXEC
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT, errno.ENOTDIR))
-    yield replace(_is_directory(_TARGET), when=_TARGET)
+    yield _is_directory(_TARGET)._replace(when=_TARGET)
     empty = (*make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER), _attach(_COVER, _TARGET))
-    yield from (replace(operation, when=_IS_DIRECTORY) for operation in empty)
+    yield from (operation._replace(when=_IS_DIRECTORY) for operation in empty)
     device = Buffer(_STATX_SIZE, ((_STATX_RDEV, _NULL_DEVICE),))
     null = (
         *open_tree("/dev/null", False, c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOEXEC, into=_COVER),
         Operation(Call.statx, (_COVER, _string(""), c.AT_EMPTY_PATH, c.STATX_TYPE, device)),
         _attach(_COVER, _TARGET),
     )
-    yield from (replace(operation, when=_TARGET, unless=_IS_DIRECTORY) for operation in null)
+    yield from (operation._replace(when=_TARGET, unless=_IS_DIRECTORY) for operation in null)
 
 
 @lowers
@@ -190,7 +189,7 @@ def make_path_read_only(path: str) -> Operations:
         _set_attributes(_READ_ONLY, c.MOUNT_ATTR_RDONLY, 0, c.AT_RECURSIVE),
         _attach(_READ_ONLY, _TARGET),
     )
-    yield from (replace(operation, when=_TARGET) for operation in bind)
+    yield from (operation._replace(when=_TARGET) for operation in bind)
 
 
 @lowers

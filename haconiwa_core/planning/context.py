@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from typing import Literal
@@ -122,5 +121,7 @@ class Planning:
             raise DefinitionError([Problem(f"cannot read {path} in {root.path}: {error.strerror}")]) from error
         if len(content) > _FILE_SIZE_LIMIT:
             raise DefinitionError([Problem(f"cannot read {path} in {root.path}: larger than 1 MiB")])
+        import hashlib
+
         self.inputs.append(Input(f"{root.path.rstrip('/')}{path}", hashlib.sha256(content).hexdigest()))
         return content

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
 from haconiwa_core.host import HostFacts
@@ -21,8 +21,7 @@ from haconiwa_core.steps import Step
 CORE = "core"
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """A file that the plan depends on: its path and the SHA-256 digest of its content."""
 
     path: str
@@ -56,8 +55,7 @@ class PlannedStep:
         return f"{result}{describe_call(self.step)}"
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(NamedTuple):
     """A point at which the child waits while host steps run.
 
     Args:

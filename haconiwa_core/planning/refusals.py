@@ -6,8 +6,7 @@ Each row says what the kernel would refuse, and a test shows that it really does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import FreshFilesystem, IdMap, Namespace, NewRoot
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from haconiwa_core.planning.context import Planning
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One row: a name for tests and documentation, the reason, and how it is recognised.
 
     Args:

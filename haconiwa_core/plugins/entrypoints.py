@@ -76,9 +76,11 @@ def entry_points() -> Iterator[EntryPoint]:
     seen: set[str] = set()
     for folder in sys.path:
         for entry in _list(folder):
-            name, suffix = os.path.splitext(entry)
-            distribution = re.sub(r"[-_.]+", "_", name.partition("-")[0]).lower()
-            if suffix.lower() in _SUFFIXES and distribution not in seen:
+            if not entry.lower().endswith(_SUFFIXES):
+                continue
+            name = os.path.splitext(entry)[0].partition("-")[0]
+            distribution = re.sub(r"[-_.]+", "_", name).lower()
+            if distribution not in seen:
                 seen.add(distribution)
                 metadata = os.path.join(folder, entry)
                 yield from _parse(_read(os.path.join(metadata, "entry_points.txt")), metadata)

@@ -93,14 +93,21 @@ class Plugins:
         if self._manager.has_plugin(name):
             return
         plugin = _import(usable(name, self._installed))
-        _refuse_own_order(name, plugin)
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
+            self._refuse_own_order(plugin)
         except (pluggy.PluginValidationError, ValueError) as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             raise _broken(name, str(error)) from error
+
+    def _refuse_own_order(self, plugin: Any) -> None:
+        """Order comes from stages alone; pluggy's is not promised between plugins."""
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            for marks in caller.get_hookimpls():
+                if marks.plugin is plugin and (marks.tryfirst or marks.trylast or marks.wrapper or marks.hookwrapper):
+                    raise ValueError(f"{caller.name} asks for an order of its own; stages decide the order")
 
 
 def _import(plugin: Installed) -> Any:
@@ -112,14 +119,6 @@ def _import(plugin: Installed) -> Any:
     for failure in failures:
         raise _broken(plugin.name, f"{type(failure).__name__}: {failure}") from failure
     return manager.extensions[0].plugin
-
-
-def _refuse_own_order(name: str, plugin: Any) -> None:
-    """Order comes from stages alone; pluggy's is not promised between plugins."""
-    for attribute in dir(plugin):
-        marks = getattr(getattr(plugin, attribute, None), f"{hookspecs.PROJECT}_impl", None)
-        if marks and (marks["tryfirst"] or marks["trylast"] or marks["wrapper"] or marks["hookwrapper"]):
-            raise _broken(name, f"{attribute} asks for an order of its own; stages decide the order")
 
 
 def _broken(name: str, reason: str) -> PluginError:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.errors import RecordError
 from haconiwa_core.runtime.record import FILE_NAME, Claim, Process, Record, Store, boot_id
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(NamedTuple):
     """What `collect` did about one instance; `problem` is "" if it is gone."""
 
     name: str

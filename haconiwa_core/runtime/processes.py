@@ -9,8 +9,7 @@ import select
 import signal
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux import constants as c
@@ -19,8 +18,7 @@ from haconiwa_core.linux.host import descendants
 _LONGEST_POLL = 2_000_000
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """What a process, and its descendants that were waited for, have used (getrusage(2)).
 
     Attributes:
@@ -33,8 +31,7 @@ class Usage:
     max_resident: int
 
 
-@dataclass(frozen=True)
-class End:
+class End(NamedTuple):
     """How a process has ended.
 
     Attributes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -191,7 +190,7 @@ class Store:
         """Claim a name like `web-3f9a` for an instance of the definition `web`."""
         for _ in range(_UNIQUE_ATTEMPTS):
             with suppress(FileExistsError):
-                claim = self._claim(f"{base[:120]}-{secrets.token_hex(2)}")
+                claim = self._claim(f"{base[:120]}-{os.urandom(2).hex()}")
                 if claim is not None:
                     return claim
         raise RecordError(f"no free name like {base}-XXXX; `haconiwa gc` removes records of exited containers")

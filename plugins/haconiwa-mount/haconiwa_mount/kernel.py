@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux.constants import (
@@ -45,8 +45,7 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
 
-@dataclass(frozen=True)
-class KernelFilesystem:
+class KernelFilesystem(NamedTuple):
     """A file system that is made new for the container.
 
     Args:
