@@ -3,7 +3,7 @@
     python bench/start.py [ROUNDS]
 
 All ways are tried in turn, in another order each round; medians and their ratio to `unshare` are
-printed. Needs root and busybox-static; a peer that is not installed is left out and named.
+printed. Needs root and busybox-static; a peer that does not run here is left out and named.
 """
 
 from __future__ import annotations
@@ -92,14 +92,18 @@ def ours(folder: Path) -> dict[str, Callable[[], None]]:
 
     launchers = {launcher.name: launcher for launcher in (DirectLauncher(), ZygoteLauncher(), choose_launcher())}
 
+    cold = [sys.executable, "-I", "-m", "haconiwa_core", "run", "--rm", str(definition(folder, root))]
+    ways = {f"haconiwa warm, {name}": partial(warm, launcher) for name, launcher in launchers.items()}
+    return {**ways, "haconiwa run": partial(call, cold)}
+
+
+def definition(folder: Path, root: Path) -> Path:
     file = folder / "bench.toml"
     file.write_text(
         f'name = "bench"\ncommand = ["/true"]\n[ns-mount]\n[ns-pid]\n[ns-uts]\n[ns-ipc]\n[chroot]\nroot = "{root}"\n'
         "[mount]\nproc = true\nmasked = []\nread_only = []\n[rlimit]\nnofile = 1024\n"
     )
-    cold = [sys.executable, "-I", "-m", "haconiwa_core", "run", "--rm", str(file)]
-    ways = {f"haconiwa warm, {name}": partial(warm, launcher) for name, launcher in launchers.items()}
-    return {**ways, "haconiwa run": partial(call, cold)}
+    return file
 
 
 def peers(folder: Path) -> dict[str, Callable[[], None]]:
@@ -109,12 +113,21 @@ def peers(folder: Path) -> dict[str, Callable[[], None]]:
         "bwrap": ["bwrap", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--ro-bind", str(root), "/"]
         + ["--proc", "/proc", *COMMAND],
         "runc run": ["runc", "run", "--bundle", str(bundle(folder)), f"bench-{os.getpid()}"],
+        "crun run": ["crun", "run", "--bundle", str(bundle(folder)), f"bench-{os.getpid()}"],
         "python -I -S -c pass": [sys.executable, "-I", "-S", "-c", "pass"],
     }
-    missing = [name for name, command in commands.items() if not shutil.which(command[0])]
-    for name in missing:
+    return {name: partial(call, command) for name, command in commands.items() if works(name, command)}
+
+
+def works(name: str, command: list[str]) -> bool:
+    """Return whether a peer is installed and runs on this host, and name it if not."""
+    if not shutil.which(command[0]):
         print(f"{name}: not installed, left out")
-    return {name: (lambda command=command: call(command)) for name, command in commands.items() if name not in missing}
+        return False
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{name}: does not run here, left out: {done.stderr.strip()}")
+    return done.returncode == 0
 
 
 def bundle(folder: Path) -> Path:

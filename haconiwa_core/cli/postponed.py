@@ -23,7 +23,6 @@ RARE = frozenset(
         "lzma",  # shutil, for archives
         "ntpath",  # pathlib, for Windows
         "tempfile",  # stevedore and importlib.resources, for files
-        "textwrap",  # importlib.metadata, for headers
         "tokenize",  # inspect and linecache, for source
         "traceback",  # logging, for exceptions
         "zipfile",  # importlib.metadata, for archives

@@ -11,11 +11,14 @@ from enum import IntEnum
 _MACHINES = ("x86_64", "aarch64")
 
 
+_MACHINE = os.uname().machine
+
+if _MACHINE not in _MACHINES:
+    raise ImportError(f"haconiwa runs on {' and '.join(_MACHINES)}, not on {_MACHINE}")
+
+
 def _number(x86_64: int, aarch64: int) -> int:
-    machine = os.uname().machine
-    if machine not in _MACHINES:
-        raise ImportError(f"haconiwa runs on {' and '.join(_MACHINES)}, not on {machine}")
-    return x86_64 if machine == "x86_64" else aarch64
+    return x86_64 if _MACHINE == "x86_64" else aarch64
 
 
 class Call(IntEnum):
