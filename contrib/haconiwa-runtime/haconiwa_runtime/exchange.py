@@ -1,7 +1,8 @@
-"""Feed a container's standard input and collect its output until it ends, in one loop without threads."""
+"""Feed a container's standard input and collect its output until it ends, without threads."""
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import time
@@ -17,7 +18,10 @@ _LONGEST_SELECT = 3600.0
 
 
 class Exchange:
-    """The pipes of one container; a context manager that closes them.
+    """The pipes of one container; a context manager that opens and closes them.
+
+    It goes on in steps, so that an event loop can take them among its own: `fileno` is readable
+    when there is something to do.
 
     Args:
         streams: which of "stdin", "stdout" and "stderr" are pipes.
@@ -32,10 +36,14 @@ class Exchange:
         self._ours: dict[str, FileIO] = {}
         self._theirs: dict[str, FileIO] = {}
         self._open = ExitStack()
+        self._deadline = math.inf
         self.outputs = {"stdout": bytearray(), "stderr": bytearray()}
+        self.cut: Cut | None = None
+        """Why the container had to be ended or its output was cut."""
 
     def __enter__(self) -> Exchange:
         with ExitStack() as opened:
+            self._selector = opened.enter_context(selectors.EpollSelector())
             for stream in self._streams:
                 reader, writer = os.pipe()
                 ends = opened.enter_context(FileIO(reader, "r")), opened.enter_context(FileIO(writer, "w"))
@@ -52,36 +60,52 @@ class Exchange:
         """The container's ends, by stream."""
         return {stream: file.fileno() for stream, file in self._theirs.items()}
 
-    def run(self, pidfd: int, timeout: float | None) -> Cut | None:
-        """Feed and collect until the container ends or has to be ended; return why it has to.
+    def watch(self, pidfd: int, timeout: float | None) -> None:
+        """Begin, after the container's start.
 
         Args:
             pidfd: of the container's first process.
             timeout: seconds; None waits for ever.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        if timeout is not None:
+            self._deadline = time.monotonic() + timeout
         for file in self._theirs.values():
             file.close()
-        with selectors.DefaultSelector() as selector:
-            selector.register(pidfd, selectors.EVENT_READ)
-            for stream, file in self._ours.items():
-                event = selectors.EVENT_WRITE if stream == "stdin" else selectors.EVENT_READ
-                selector.register(file, event, stream)
-            while True:
-                left = _LONGEST_SELECT if deadline is None else deadline - time.monotonic()
-                if left <= 0:
-                    return "timeout"
-                for key, _ in selector.select(min(left, _LONGEST_SELECT)):
-                    if key.fd == pidfd:
-                        return None
-                    if not (self._feed() if key.data == "stdin" else self._collect(key.data)):
-                        selector.unregister(key.fileobj)
-                        self._ours[key.data].close()
-                if self._is_over_limit():
-                    return "output-limit"
+        self._selector.register(pidfd, selectors.EVENT_READ)
+        for stream, file in self._ours.items():
+            event = selectors.EVENT_WRITE if stream == "stdin" else selectors.EVENT_READ
+            self._selector.register(file, event, stream)
 
-    def drain(self) -> Cut | None:
-        """Collect what an ended container has left in the pipes; return whether it was too much.
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when `step` would find something to do (epoll(7))."""
+        return self._selector.fileno()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the timeout."""
+        return self._deadline - time.monotonic()
+
+    def step(self, wait: float = _LONGEST_SELECT) -> bool:
+        """Feed and collect what is possible now; return whether the container has ended, or has to be ended.
+
+        Args:
+            wait: seconds until something is possible, at most an hour.
+        """
+        left = self.left
+        if left <= 0:
+            self.cut = "timeout"
+            return True
+        for key, _ in self._selector.select(min(wait, left)):
+            if key.data is None:
+                return True
+            if not (self._feed() if key.data == "stdin" else self._collect(key.data)):
+                self._selector.unregister(key.fileobj)
+                self._ours[key.data].close()
+        self._check_limit()
+        return self.cut is not None
+
+    def drain(self) -> None:
+        """Collect what an ended container has left in the pipes.
 
         A process that has survived it may hold them open: their end is not waited for.
         """
@@ -91,10 +115,9 @@ class Exchange:
             while not file.closed and before < len(self.outputs[stream]):
                 before = len(self.outputs[stream])
                 self._collect(stream)
-        over = self._is_over_limit()
+        self._check_limit()
         for output in self.outputs.values():
             del output[self._limit :]
-        return "output-limit" if over else None
 
     def _feed(self) -> bool:
         """Write what the pipe takes; return whether there is more to write."""
@@ -112,5 +135,6 @@ class Exchange:
         output += chunk or b""
         return chunk != b""
 
-    def _is_over_limit(self) -> bool:
-        return any(len(output) > self._limit for output in self.outputs.values())
+    def _check_limit(self) -> None:
+        if any(len(output) > self._limit for output in self.outputs.values()):
+            self.cut = "output-limit"

@@ -1,0 +1,184 @@
+"""Containers from an event loop: `AsyncRuntime` has the names of `Runtime`, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from functools import partial
+from signal import SIGKILL, SIGTERM
+from typing import Literal, TypeVar
+
+from haconiwa_core.container import Container
+from haconiwa_core.runtime.processes import is_readable
+from haconiwa_runtime.forks import Forked
+from haconiwa_runtime.library import MAX_OUTPUT, Result, RunningContainer, Runtime
+
+T = TypeVar("T")
+
+
+class AsyncRuntime:
+    """A `Runtime` whose methods are awaited; a context manager that ends what is left of its containers.
+
+    Planning, starting and cleaning up take a few threads of its own; waiting for containers takes none.
+    A call that is cancelled raises CancelledError when nothing is left of what it has begun.
+
+    Args:
+        runtime: starts the containers, and is closed with this; by default a new one.
+    """
+
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        self._runtime = runtime or Runtime()
+        self._threads = _Threads()
+
+    async def __aenter__(self) -> AsyncRuntime:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """As `Runtime.close`."""
+        try:
+            await self._threads.call(self._runtime.close)
+        finally:
+            self._threads.close()
+
+    async def start(self, container: Container, *, name: str | None = None) -> AsyncRunningContainer:
+        """As `Runtime.start`."""
+        start = partial(self._runtime.start, container, name=name)
+        return AsyncRunningContainer(await self._threads.call(start, RunningContainer.remove), self._threads)
+
+    async def run(
+        self,
+        container: Container,
+        *,
+        input: bytes | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+        max_output: int = MAX_OUTPUT,
+    ) -> Result:
+        """As `Runtime.run`; a cancellation kills all of the container."""
+        run = self._runtime._run(container, input, timeout, max_output)
+        async with self._threads.inside(run) as exchange:
+            while not exchange.step(0):
+                await _is_readable(exchange.fileno(), exchange.left)
+        return run.result(check)
+
+
+class AsyncRunningContainer:
+    """A container that `AsyncRuntime.start` has started: a `RunningContainer` whose methods are awaited.
+
+    To cancel one of them leaves the container as it is.
+    """
+
+    def __init__(self, container: RunningContainer, threads: _Threads) -> None:
+        self._container = container
+        self._threads = threads
+        self.name = container.name
+        self.pid = container.pid
+        """Of the first process, on the host."""
+
+    @property
+    def state(self) -> Literal["running", "exited"]:
+        """Whether the first process has ended."""
+        return self._container.state
+
+    async def wait(self, timeout: float | None = None) -> int | None:
+        """As `RunningContainer.wait`."""
+        with self._container._watched() as descriptor:
+            if not await _is_readable(descriptor, timeout):
+                raise self._container._still_runs(timeout)
+        return await self._threads.call(self._container.wait)
+
+    async def stop(self, timeout: float = 10.0) -> int | None:
+        """As `RunningContainer.stop`."""
+        await self.kill(SIGTERM)
+        try:
+            return await self.wait(timeout)
+        except TimeoutError:
+            await self.kill()
+            return await self.wait()
+
+    async def kill(self, signal: int = SIGKILL) -> None:
+        """As `RunningContainer.kill`."""
+        await self._threads.call(partial(self._container.kill, signal))
+
+    async def logs(self) -> bytes:
+        """As `RunningContainer.logs`."""
+        return await self._threads.call(self._container.logs)
+
+    async def remove(self) -> None:
+        """As `RunningContainer.remove`."""
+        await self._threads.call(self._container.remove)
+
+
+class _Threads(Forked):
+    """Threads for what blocks. A call is never left half done: who is cancelled waits for its end."""
+
+    def _begin(self) -> None:
+        self._pool = ThreadPoolExecutor(thread_name_prefix="haconiwa")
+        self._closed = False
+
+    async def call(self, function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
+        """Call a function in a thread.
+
+        Args:
+            function: to call.
+            undo: called with the result if the call was cancelled meanwhile.
+        """
+        if self._closed:
+            return function()  # No container is left, and nothing blocks any more.
+        job = self._pool.submit(function)
+        done = asyncio.wrap_future(job)
+        cancelled: asyncio.CancelledError | None = None
+        while not done.done():
+            try:
+                await asyncio.wait([done])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                job.cancel()  # Where no thread has begun it.
+        result = done.result()
+        if cancelled:
+            if undo:
+                await self.call(partial(undo, result))
+            raise cancelled
+        return result
+
+    @asynccontextmanager
+    async def inside(self, context: AbstractContextManager[T]) -> AsyncIterator[T]:
+        """Enter and leave a context in threads."""
+
+        def leave(_: object = None) -> None:
+            context.__exit__(None, None, None)
+
+        entered = await self.call(context.__enter__, leave)
+        try:
+            yield entered
+        finally:
+            await self.call(leave)
+
+    def close(self) -> None:
+        """End the threads when they have done what they have begun."""
+        self._pool.shutdown(wait=False)
+        self._closed = True
+
+
+async def _is_readable(descriptor: int, timeout: float | None) -> bool:
+    """Wait until a descriptor is readable; return whether it is.
+
+    Args:
+        descriptor: to wait for.
+        timeout: seconds; None waits for ever.
+    """
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    return is_readable(descriptor, 0)
