@@ -9,16 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from haconiwa_runtime.aio import AsyncRunningContainer, AsyncRuntime
-    from haconiwa_runtime.library import PayloadError, Result, RunningContainer, Runtime
+    from haconiwa_runtime.aio import AsyncCreatedContainer, AsyncRunningContainer, AsyncRuntime
+    from haconiwa_runtime.library import CreatedContainer, RunningContainer, Runtime
+    from haconiwa_runtime.runs import PayloadError, Result
 
-__all__ = ["AsyncRunningContainer", "AsyncRuntime", "PayloadError", "Result", "RunningContainer", "Runtime"]
+__all__ = [
+    "AsyncCreatedContainer",
+    "AsyncRunningContainer",
+    "AsyncRuntime",
+    "CreatedContainer",
+    "PayloadError",
+    "Result",
+    "RunningContainer",
+    "Runtime",
+]
 
 _HOMES = {
+    "AsyncCreatedContainer": "aio",
     "AsyncRunningContainer": "aio",
     "AsyncRuntime": "aio",
-    "PayloadError": "library",
-    "Result": "library",
+    "CreatedContainer": "library",
+    "PayloadError": "runs",
+    "Result": "runs",
     "RunningContainer": "library",
     "Runtime": "library",
 }

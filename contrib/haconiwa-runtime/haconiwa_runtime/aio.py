@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 from haconiwa_core.container import Container
 from haconiwa_core.runtime.processes import is_readable
 from haconiwa_runtime.forks import Forked
-from haconiwa_runtime.library import MAX_OUTPUT, Result, RunningContainer, Runtime
+from haconiwa_runtime.library import CreatedContainer, RunningContainer, Runtime
+from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run
 
 T = TypeVar("T")
 
@@ -60,17 +61,38 @@ class AsyncRuntime:
         max_output: int = MAX_OUTPUT,
     ) -> Result:
         """As `Runtime.run`; a cancellation kills all of the container."""
-        run = self._runtime._run(container, input, timeout, max_output)
-        async with self._threads.inside(run) as exchange:
-            while not exchange.step(0):
-                await _is_readable(exchange.fileno(), exchange.left)
-        return run.result(check)
+        return await self._threads.run(self._runtime._run(container, input, timeout, max_output), check)
+
+    async def create(self, container: Container, *, name: str | None = None) -> AsyncCreatedContainer:
+        """As `Runtime.create`."""
+        create = partial(self._runtime.create, container, name=name)
+        return AsyncCreatedContainer(await self._threads.call(create, CreatedContainer.remove), self._threads)
+
+
+class AsyncCreatedContainer:
+    """A container that `AsyncRuntime.create` has set up: a `CreatedContainer` whose methods are awaited."""
+
+    def __init__(self, container: CreatedContainer, threads: _Threads) -> None:
+        self._container = container
+        self._threads = threads
+        self.name = container.name
+        self.pid = container.pid
+        """Of the first process, on the host."""
+
+    async def start(self) -> AsyncRunningContainer:
+        """As `CreatedContainer.start`."""
+        started = await self._threads.call(self._container.start, RunningContainer.remove)
+        return AsyncRunningContainer(started, self._threads)
+
+    async def remove(self) -> None:
+        """As `CreatedContainer.remove`."""
+        await self._threads.call(self._container.remove)
 
 
 class AsyncRunningContainer:
     """A container that `AsyncRuntime.start` has started: a `RunningContainer` whose methods are awaited.
 
-    To cancel one of them leaves the container as it is.
+    To cancel one of them leaves the container as it is; a command that `exec` has begun is killed.
     """
 
     def __init__(self, container: RunningContainer, threads: _Threads) -> None:
@@ -104,6 +126,21 @@ class AsyncRunningContainer:
     async def kill(self, signal: int = SIGKILL) -> None:
         """As `RunningContainer.kill`."""
         await self._threads.call(partial(self._container.kill, signal))
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        input: bytes | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+        max_output: int = MAX_OUTPUT,
+    ) -> Result:
+        """As `RunningContainer.exec`; a cancellation kills the command."""
+        run = self._container._exec(command, env, workdir, input, timeout, max_output)
+        return await self._threads.run(run, check)
 
     async def logs(self) -> bytes:
         """As `RunningContainer.logs`."""
@@ -145,6 +182,13 @@ class _Threads(Forked):
                 await self.call(partial(undo, result))
             raise cancelled
         return result
+
+    async def run(self, run: Run, check: bool) -> Result:
+        """Take the steps of a run; see `Runtime.run`."""
+        async with self.inside(run) as exchange:
+            while not exchange.step(0):
+                await _is_readable(exchange.fileno(), exchange.left)
+        return run.result(check)
 
     @asynccontextmanager
     async def inside(self, context: AbstractContextManager[T]) -> AsyncIterator[T]:

@@ -3,57 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from signal import SIGKILL, SIGTERM
 from threading import Lock
 from typing import Any, Literal
 
 from haconiwa_core.container import Container
-from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, RecordError, SetupError
+from haconiwa_core.errors import RecordError, SetupError
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.baseline import STREAMS
+from haconiwa_core.planning.context import Entry
+from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.processes import End, Usage, is_readable
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.attach import attach
+from haconiwa_core.runtime.processes import End, is_readable
+from haconiwa_core.runtime.record import Claim, Process, Store
 from haconiwa_core.runtime.running import Running
-from haconiwa_core.runtime.start import start
-from haconiwa_runtime.exchange import Exchange
+from haconiwa_core.runtime.start import Created, create, start
 from haconiwa_runtime.forks import Forked
-
-MAX_OUTPUT = 1 << 20
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a container that was run to its end has ended.
-
-    Attributes:
-        exit_status: the command's own, or 128 + n for a signal n; None where the host program has
-            taken it away, by ignoring SIGCHLD or by waiting for any child.
-        stdout, stderr: what was written to the streams that the definition leaves at "inherit".
-        reason: "exited", "signaled" or "unknown" as the container has ended by itself; "timeout"
-            or "output-limit" where it was ended or its output was cut.
-        usage: None where the status is.
-    """
-
-    exit_status: int | None
-    stdout: bytes
-    stderr: bytes
-    reason: Literal["exited", "signaled", "unknown", "timeout", "output-limit"]
-    usage: Usage | None
-
-
-class PayloadError(HaconiwaError):
-    """A command that was run with `check=True` has not ended with exit status 0; `result` says how."""
-
-    def __init__(self, name: str, result: Result) -> None:
-        self.result = result
-        self.exit_status = EXIT_SETUP if result.exit_status is None else result.exit_status
-        super().__init__(f"the command of {name} has ended with status {result.exit_status} ({result.reason})")
+from haconiwa_runtime.runs import MAX_OUTPUT, Attached, Result, Run, prepared
 
 
 class Runtime(Forked):
@@ -92,6 +64,7 @@ class Runtime(Forked):
     def _begin(self) -> None:
         self._planning = Lock()
         self._containers: set[RunningContainer] = set()
+        self._created: set[CreatedContainer] = set()
 
     def __enter__(self) -> Runtime:
         return self
@@ -110,6 +83,8 @@ class Runtime(Forked):
         self._closed = True
         with ExitStack() as stack:
             stack.callback(self._launcher.close)
+            for created in tuple(self._created):
+                stack.callback(created.remove)
             for container in tuple(self._containers):
                 stack.callback(container.remove)
 
@@ -128,8 +103,7 @@ class Runtime(Forked):
             SetupError: it could not be set up, or the command not executed.
             RuntimeError: the runtime is closed.
         """
-        kept = {"stdin": "null", "stdout": "log", "stderr": "log"}
-        return self._start(_with_streams(container, kept), container.name if name is None else name, {})
+        return self._start(container.detached(), container.name if name is None else name, {})
 
     def run(
         self,
@@ -162,83 +136,92 @@ class Runtime(Forked):
                 pass
         return run.result(check)
 
+    def create(self, container: Container, *, name: str | None = None) -> CreatedContainer:
+        """Set a container up as `start` does, as far as its command, which waits until it is told to go on.
+
+        The arguments and errors are those of `start`.
+        """
+        planned, claim = self._prepared(container.detached(), container.name if name is None else name, hold=True)
+        made = CreatedContainer(create(planned, claim, {}, launcher=self._launcher), self, container)
+        self._created.add(made)
+        self._end_if_closed()
+        return made
+
     def _run(self, container: Container, input: bytes | None, timeout: float | None, max_output: int) -> Run:
-        if input is None:
-            container = _with_streams(container, {"stdin": "null"})
-        elif container.stdin != "inherit":
-            raise ValueError(f"input is given, and the container's stdin is {container.stdin!r}")
-        piped = [stream for stream in STREAMS if getattr(container, stream) == "inherit"]
-        exchange = Exchange(piped, input or b"", max_output)
-        return Run(container.name, lambda streams: self._start(container, None, streams), exchange, timeout)
+        return prepared(container, lambda item, streams: self._start(item, None, streams), input, timeout, max_output)
 
     def _start(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
+        planned, claim = self._prepared(container, name)
+        return self._keep(start(planned, claim, streams, launcher=self._launcher), container)
+
+    def _prepared(self, container: Container, name: str | None, *, hold: bool = False) -> tuple[Plan, Claim]:
         self._check_open()
+        planned = self._planned(container, hold=hold)
+        return planned, self._store.claim_unique(container.name) if name is None else self._store.claim(name)
+
+    def _planned(self, container: Container, entry: Entry = "start", *, hold: bool = False) -> Plan:
         # Plugins are loaded while planning, once.
         with self._planning:
-            planned = plan(container, self._host, self._plugins)
-        claim = self._store.claim_unique(container.name) if name is None else self._store.claim(name)
-        running = start(planned, claim, streams, launcher=self._launcher)
-        started = RunningContainer(running, self._containers)
+            return plan(container, self._host, self._plugins, entry, hold=hold)
+
+    def _keep(self, running: Running, container: Container) -> RunningContainer:
+        started = RunningContainer(running, self, container)
         self._containers.add(started)
-        if self._closed:
-            self.close()  # By another thread, which may not have seen this one.
-        self._check_open()
+        self._end_if_closed()
         return started
+
+    def _end_if_closed(self) -> None:
+        if self._closed:
+            self.close()  # By another thread, which may not have seen what this one has started.
+        self._check_open()
 
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the runtime is closed")
 
 
-class Run:
-    """One container that is run to its end: a context, in which its user takes the exchange's steps.
+class CreatedContainer:
+    """A container that `Runtime.create` has set up; its command waits.
 
-    `Runtime` and its asynchronous twin share it; they differ in how they wait for a step.
-
-    Args:
-        name: for messages.
-        start: starts it with its ends of the pipes.
-        exchange: which the context opens and closes.
-        timeout: seconds; None waits for ever.
+    It belongs to this process, and ends with it.
     """
 
-    def __init__(
-        self,
-        name: str,
-        start: Callable[[Mapping[str, int]], RunningContainer],
-        exchange: Exchange,
-        timeout: float | None,
-    ) -> None:
-        self._name = name
-        self._start = start
-        self._exchange = exchange
-        self._timeout = timeout
-        self._open = ExitStack()
+    def __init__(self, created: Created, runtime: Runtime, container: Container) -> None:
+        self._created = created
+        self._runtime = runtime
+        self._container = container
+        self._lock = Lock()
+        self.name = created.name
+        self.pid = created.pid
+        """Of the first process, on the host."""
 
-    def __enter__(self) -> Exchange:
-        with ExitStack() as opened:
-            exchange = opened.enter_context(self._exchange)
-            container = self._start(exchange.theirs)
-            opened.callback(self._end, container)
-            exchange.watch(opened.enter_context(container._watched()), self._timeout)
-            self._open = opened.pop_all()
-        return exchange
+    def start(self) -> RunningContainer:
+        """Let the command be executed.
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+        Raises:
+            SetupError: it cannot be; nothing is left of the container.
+            RecordError: it was started or removed before.
+        """
+        with self._lock:
+            if self not in self._runtime._created:
+                raise RecordError(f"the container {self.name} was started or removed before")
+            self._runtime._created.discard(self)
+            return self._runtime._keep(self._created.start(), self._container)
 
-    def _end(self, container: RunningContainer) -> None:
-        container.kill()
-        end = container._finish(remove=True)
-        self._exchange.drain()
-        stdout, stderr = (bytes(output) for output in self._exchange.outputs.values())
-        self._result = Result(end.exit_status, stdout, stderr, self._exchange.cut or end.reason, end.usage)
+    def remove(self) -> None:
+        """End it and forget it; nothing happens to one that was started.
 
-    def result(self, check: bool) -> Result:
-        """Tell how it was, when the context is left; see `Runtime.run`."""
-        if check and self._result.exit_status != 0:
-            raise PayloadError(self._name, self._result)
-        return self._result
+        Raises:
+            SetupError: something that it left on the host could not be removed.
+        """
+        with self._lock:
+            if self not in self._runtime._created:
+                return
+            self._runtime._created.discard(self)
+            if failures := self._created.abandon():
+                raise SetupError(
+                    plugin="core", stage="cleanup", attempted=f"clean up after {self.name}", reason="; ".join(failures)
+                )
 
 
 class RunningContainer:
@@ -247,9 +230,12 @@ class RunningContainer:
     It belongs to this process: in a forked copy its methods raise RecordError.
     """
 
-    def __init__(self, running: Running, owners: set[RunningContainer]) -> None:
+    def __init__(self, running: Running, runtime: Runtime, container: Container) -> None:
         self._running = running
-        self._owners = owners
+        self._runtime = runtime
+        self._owners = runtime._containers
+        self._container = container
+        self._init = Process.of(running.pid)
         self._process = os.getpid()
         self._lock = Lock()
         self._finishing = Lock()
@@ -309,6 +295,63 @@ class RunningContainer:
                 self._running.kill()
             else:
                 self._running.send_signal(signal)
+
+    def exec(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        input: bytes | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+        max_output: int = MAX_OUTPUT,
+    ) -> Result:
+        """Run a command in it, confined as its first process is, until that has ended.
+
+        Args:
+            command: the program and its arguments.
+            env: added to the definition's environment.
+            workdir: absolute path inside; the definition's by default.
+            input: as for `Runtime.run`; so are `timeout`, `check` and `max_output`, which are about the
+                command, not the container.
+            timeout: seconds.
+            check: raise an error unless the exit status is 0.
+            max_output: bytes kept of each stream.
+
+        Raises:
+            DefinitionError: it cannot be planned.
+            SetupError: it could not be set up, as when the container has ended, or the command not executed.
+            PayloadError: with `check`, the exit status is not 0; it holds the result.
+        """
+        with (run := self._exec(command, env, workdir, input, timeout, max_output)) as exchange:
+            while not exchange.step():
+                pass
+        return run.result(check)
+
+    def _exec(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None,
+        workdir: str | None,
+        input: bytes | None,
+        timeout: float | None,
+        max_output: int,
+    ) -> Run:
+        self._check_process()
+        streams: dict[str, Any] = dict.fromkeys(STREAMS, "inherit")
+        entering = replace(
+            self._container,
+            command=command,
+            env={**self._container.env, **(env or {})},
+            workdir=workdir or self._container.workdir,
+            **streams,
+        )
+        return prepared(entering, self._enter, input, timeout, max_output)
+
+    def _enter(self, container: Container, streams: Mapping[str, int]) -> Attached:
+        planned = self._runtime._planned(container, "attach")
+        return Attached(attach(planned, self._init, streams, self._runtime._launcher))
 
     def logs(self) -> bytes:
         """Return what it has written to its log so far; nothing if its streams lead elsewhere.
@@ -373,11 +416,3 @@ class RunningContainer:
     def _check_process(self) -> None:
         if self._process != os.getpid():
             raise RecordError(f"the container {self.name} belongs to the process {self._process}")
-
-
-def _with_streams(container: Container, instead: Mapping[str, str]) -> Container:
-    """Return the container with something else than "inherit" for these streams."""
-    changes: dict[str, Any] = {
-        stream: kind for stream, kind in instead.items() if getattr(container, stream) == "inherit"
-    }
-    return replace(container, **changes).at(container.place)
