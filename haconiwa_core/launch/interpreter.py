@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from functools import cache
 
 IMMEDIATE, ADDRESS, SLOT = range(3)
 """How the number of an operand is read: as it is, as an offset into the data, as a slot's index."""
@@ -49,7 +48,6 @@ Fields = tuple[
 """The fields of a `program.Instruction`: the loop takes one, and the plain tuple of a decoded program."""
 
 
-@cache
 def linux_kernel() -> Kernel:
     """Return the running kernel, called through syscall(2) of the C library.
 

@@ -242,7 +242,8 @@ def _write_verified(path: str, content: str) -> None:
         raise OSError(errno.EINVAL, f"{path} reads back as {found!r}")
 
 
-_kernel = linux_kernel()
+KERNEL = linux_kernel()
+"""The running kernel."""
 
 
 def system_call(call: Call, *arguments: int | str | bytes) -> int:
@@ -254,7 +255,7 @@ def system_call(call: Call, *arguments: int | str | bytes) -> int:
     held = [os.fsencode(argument) + b"\0" if isinstance(argument, str) else argument for argument in arguments]
     buffers = [ctypes.create_string_buffer(item, len(item)) if isinstance(item, bytes) else item for item in held]
     numbers = [item if isinstance(item, int) else ctypes.addressof(item) for item in buffers]
-    result = _kernel(call, *numbers, *[0] * (6 - len(numbers)))
+    result = KERNEL(call, *numbers, *[0] * (6 - len(numbers)))
     if result < 0:
         raise OSError(-result, os.strerror(-result))
     return result

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
-from haconiwa_core.launch.interpreter import linux_kernel
+from haconiwa_core.linux.host import KERNEL
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.launching import Launching
 from haconiwa_core.runtime.processes import Child
@@ -28,10 +28,9 @@ def attach(plan: Plan, init: Process, streams: Mapping[str, int], launcher: Laun
     Raises:
         SetupError: a step failed, as it does when the container has ended; nothing is left.
     """
-    kernel = linux_kernel()
     values = {f"caller-{stream}": descriptor for stream, descriptor in streams.items()}
     identity = {"init": init.pid, "init-started": init.started}
-    launching = Launching(plan, {**values, **identity}, kernel, launcher or DirectLauncher(kernel))
+    launching = Launching(plan, {**values, **identity}, KERNEL, launcher or DirectLauncher(KERNEL))
     try:
         launching.run(lambda _: None)
     except BaseException:

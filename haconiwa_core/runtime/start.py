@@ -9,8 +9,9 @@ from dataclasses import replace
 from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
-from haconiwa_core.launch.interpreter import Kernel, linux_kernel
+from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.launch.local import Values, resolve
+from haconiwa_core.linux.host import KERNEL
 from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.launching import Launching
@@ -54,7 +55,7 @@ def create(
 
     The arguments and errors are those of `start`. Of what has set it up, nothing needs to stay but this process.
     """
-    kernel = kernel or linux_kernel()
+    kernel = kernel or KERNEL
     created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan)
     created.set_up()
     return created
