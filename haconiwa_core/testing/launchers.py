@@ -96,7 +96,7 @@ class ResidentConformance:
         status = Path(f"/proc/{running.pid}/status").read_text()
         assert f"PPid:\t{os.getpid()}\n" in status
         assert f"NSpid:\t{running.pid}\t1\n" in status
-        assert sorted(os.listdir(f"/proc/{running.pid}/fd")) == ["0", "1", "2"]
+        assert at_rest(running.pid) == ["0", "1", "2"]
         _killed(running)
 
     @needs_root
