@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,9 @@ HANDLES = ("/run/uts", "/run/net")
 
 PLUGINS = Plugins()
 
+_before: set[int] = set()
+"""This process's children when the test began."""
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MS_REC = 0x4000
 _MS_SHARED = 0x100000
@@ -67,6 +71,8 @@ def own_mounts() -> Iterator[None]:
 
     The tree is shared with itself, as a host's is, so that a container that propagates is seen.
     """
+    _before.clear()
+    _before.update(children())
     former = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     folder = os.getcwd()
     libc("unshare", c.CLONE_NEWNS)
@@ -256,10 +262,10 @@ def time_limit(seconds: int) -> Iterator[None]:
 
 
 def reap_everything() -> None:
-    """Wait until this process has no child, adopted ones among them."""
+    """Wait until this process has no child, adopted ones among them, but those of before the test."""
     with time_limit(20):
-        while True:
-            try:
-                os.waitpid(-1, c.WALL)
-            except ChildProcessError:
-                return
+        while left := set(children()) - _before:
+            for pid in left:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG | c.WALL)
+            time.sleep(0.001)
