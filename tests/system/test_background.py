@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from system.world import haconiwa, reap_everything, time_limit
 
-from haconiwa_core.linux.host import descendants, start_time
+from haconiwa_core.linux.host import adopt_orphans, descendants, start_time
 from haconiwa_core.runtime.record import Process, Record, Store, boot_id
 
 FEATURES = [pytest.param([], id="no namespace"), pytest.param(["--with", "ns-pid"], id="pid namespace")]
