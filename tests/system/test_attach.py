@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,10 @@ from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_rlimit import Rlimit
 from system.world import PLUGINS, everything, started
 
-from haconiwa_core import linux
 from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
-from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.vocabulary import lowers
-from haconiwa_core.operation import Operation
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.processes import is_readable
@@ -183,13 +178,3 @@ def test_a_container_that_may_trace_anything_cannot_write_the_program_that_enter
     found = watched(root, watcher, "all", launcher)
     assert "mem" in found
     assert found.isdisjoint({"directory", "written"})
-
-
-def test_the_watch_bites(root, watcher, monkeypatch):
-    """What is not closed to others is opened while it has the caller's ids."""
-    become_root = linux.become_root
-    dawdle = Operation(Call.umask, (0o022,))
-    monkeypatch.setattr(linux, "set_dumpable", lowers(lambda _: iter(())))
-    monkeypatch.setattr(linux, "become_root", lowers(lambda: chain(repeat(dawdle, 2000), become_root())))
-    os.chown(root, IDS[0].outside, IDS[0].outside)
-    assert any("exe" in watched(root, watcher, "all", "direct", SHIFTED) for _ in range(10))
