@@ -137,9 +137,7 @@ class Created:
             raise
 
     def _run(self) -> None:
-        # Where there is nothing to undo, the claim alone says all that is known before the child exists.
-        if self._record.undo:
-            self._claim.write(self._record)
+        self._claim.write(self._record)
         self._launching.run(self._adopted)
 
     def _adopted(self, pid: int) -> None:

@@ -67,10 +67,10 @@ def wait_until_it_answers(supervisor: subprocess.Popen[bytes], name: str) -> int
     for _ in range(1000):
         if supervisor.poll() is not None:
             raise AssertionError(f"haconiwa has ended with status {supervisor.returncode}")
-        if name in Store().names():
-            child = Store().read(name).child
-            if child and get(child.pid).returncode == 0:
-                return child.pid
+        # A name is claimed before its record is written.
+        child = next((record.child for record in Store().records() if record.name == name), None)
+        if child and get(child.pid).returncode == 0:
+            return child.pid
         time.sleep(0.05)
     raise AssertionError("the server runs and does not answer")
 
