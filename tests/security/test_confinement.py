@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from itertools import repeat
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from system.world import ran, started, time_limit
 
 from haconiwa_core.container import Container
 from haconiwa_core.launch.interpreter import linux_kernel
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.constants import PR_SET_DUMPABLE
 
 ESCAPES = r"""
 #define _GNU_SOURCE
@@ -108,7 +111,14 @@ exit 0
 """
 
 
-@pytest.mark.parametrize(("kernel", "seen"), [(KERNEL, False)])
+def leaves_open(number, *arguments):
+    """A kernel that lets every process be looked into, and gives time for it: how often is not the control's matter."""
+    if number == Call.execve:
+        time.sleep(0.5)
+    return 0 if number == Call.prctl and arguments[0] == PR_SET_DUMPABLE else KERNEL(number, *arguments)
+
+
+@pytest.mark.parametrize(("kernel", "seen"), [(KERNEL, False), (leaves_open, True)], ids=["", "control"])
 def test_an_entering_process_cannot_be_looked_into(root, tmp_path, monkeypatch, kernel, seen):
     """A container whose processes are joined watches them arrive: nothing of the runtime can be read."""
     # With the caller's own ids, and all capabilities over them, only "dumpable" stands between.

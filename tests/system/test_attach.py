@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,16 @@ from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_rlimit import Rlimit
-from system.world import PLUGINS, everything, started
+from system.world import PLUGINS, everything, started, time_limit
 
+from haconiwa_core import linux
 from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.vocabulary import lowers
+from haconiwa_core.operation import Buffer, Operation, Slot
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.processes import is_readable
@@ -62,13 +68,14 @@ def container(root, request):
     return Container("box", ["/bin/busybox", "sleep", "600"], features, env={"A": "1"}, stdin="null")
 
 
-def attached(running, container, *command, launcher=None):
+def attached(running, container, *command, launcher=None, stdin=None):
     """Attach a command to a running container, by its record alone."""
     record = Store().read(running.name)
     found = read_stored(record.container, PLUGINS)
     assert found == container
-    planned = plan(replace(found, command=command), gather(), PLUGINS, "attach")
-    return attach(planned, record.child, {"stdin": 0, "stdout": 1, "stderr": 2}, launcher)
+    entering = replace(found, command=command, stdin=found.stdin if stdin is None else "inherit")
+    planned = plan(entering, gather(), PLUGINS, "attach")
+    return attach(planned, record.child, {"stdin": stdin or 0, "stdout": 1, "stderr": 2}, launcher)
 
 
 def ended(running):
@@ -136,23 +143,32 @@ def watcher(tmp_path_factory):
 ENTRIES = 40
 
 
-def watched(root, watcher, mode, launcher, features=()):
-    """Enter a container 40 times while it watches; return what it has seen."""
+@contextmanager
+def watching(root, watcher, mode, features):
+    """Run a container that watches what enters it; give it, its definition, and the file of what it has seen."""
     shutil.copy(watcher, root / "bin/watcher")
-    mounts = [Mount(proc=True, masked=(), read_only=())]
-    features = [MountNamespace(), PidNamespace(), Chroot(str(root)), *mounts, *features]
+    if features is SHIFTED:
+        os.chown(root, IDS[0].outside, IDS[0].outside)
+    mounts = Mount(proc=True, masked=(), read_only=())
+    features = [MountNamespace(), PidNamespace(), Chroot(str(root)), mounts, *features]
     container = Container("box", ["/bin/watcher", mode], features, stdin="null")
     sink = os.memfd_create("output")
     running = started(container, {"stdout": sink, "stderr": 2})
     while not os.pread(sink, 9, 0).startswith(b"watching"):
         assert not is_readable(running.pidfd, 0.001)
-    with closing(choose_launcher(launcher)) as used:
-        for _ in range(ENTRIES):
-            process = attached(running, container, "/bin/busybox", "true", launcher=used)
-            assert process.reap(with_group=False).exit_status == 0
+    yield running, container, sink
     ended(running)
-    found = Counter(line.split()[0] for line in os.pread(sink, 1 << 24, 0).decode().splitlines())
     os.close(sink)
+
+
+def watched(root, watcher, mode, launcher, features=()):
+    """Enter a container 40 times while it watches; return what it has seen."""
+    with watching(root, watcher, mode, features) as (running, container, sink):
+        with closing(choose_launcher(launcher)) as used:
+            for _ in range(ENTRIES):
+                process = attached(running, container, "/bin/busybox", "true", launcher=used)
+                assert process.reap(with_group=False).exit_status == 0
+        found = Counter(line.split()[0] for line in os.pread(sink, 1 << 24, 0).decode().splitlines())
     assert found["seen"] > 0
     return {what for what in found if what not in ("watching", "seen")}
 
@@ -167,8 +183,6 @@ SHIFTED = [UserNamespace(uid_map=IDS, gid_map=IDS)]
     ids=["root", "user", "user namespace"],
 )
 def test_nothing_of_an_entering_process_can_be_opened(root, watcher, launcher, mode, features):
-    if features is SHIFTED:
-        os.chown(root, IDS[0].outside, IDS[0].outside)
     assert watched(root, watcher, mode, launcher, features) == set()
 
 
@@ -178,3 +192,25 @@ def test_a_container_that_may_trace_anything_cannot_write_the_program_that_enter
     found = watched(root, watcher, "all", launcher)
     assert "mem" in found
     assert found.isdisjoint({"directory", "written"})
+
+
+def test_the_watch_bites(root, watcher, monkeypatch):
+    """What is not closed to others is opened while it has the caller's ids, if only it waits there long enough."""
+    become_root = linux.become_root
+    linger = Operation(Call.read, (Slot("stdin"), Buffer(1), 1))
+    monkeypatch.setattr(linux, "set_dumpable", lowers(lambda _: iter(())))
+    monkeypatch.setattr(linux, "become_root", lowers(lambda: chain([linger], become_root())))
+    with watching(root, watcher, "all", SHIFTED) as (running, container, sink):
+        reader, writer = os.pipe()
+        with ThreadPoolExecutor() as pool:
+            command = ("/bin/busybox", "true")
+            entering = pool.submit(attached, running, container, *command, stdin=reader)
+            try:
+                with time_limit(20):
+                    while b"exe" not in os.pread(sink, 1 << 20, 0):
+                        time.sleep(0.01)
+            finally:
+                os.write(writer, b"x")
+            assert entering.result().reap(with_group=False).exit_status == 0
+        os.close(reader)
+        os.close(writer)

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from system.world import haconiwa, reap_everything
 
-from haconiwa_core.linux.host import adopt_orphans
+from haconiwa_core.linux.constants import WALL
+from haconiwa_core.linux.host import adopt_orphans, descendants
 from haconiwa_core.runtime.record import Store
 
 EXEC = [sys.executable, "-m", "haconiwa_core", "exec"]
@@ -110,8 +111,8 @@ def test_signals_are_forwarded():
         assert running.wait(timeout=20) == 6
 
 
-def name_of(pid):
-    return Path(f"/proc/{pid}/comm").read_text().strip()
+def namespace_of(pid):
+    return os.readlink(f"/proc/{pid}/ns/pid")
 
 
 @pytest.fixture
@@ -129,6 +130,18 @@ def test_it_ends_with_its_container_and_does_not_hold_it_up(sleeper):
     assert sleeper.wait(timeout=20) == 137
     row = json.loads(haconiwa("ps", "-a", "--format", "json").stdout)[0]
     assert (row["state"], row["exit_status"]) == ("exited", 137)
+
+
+def test_without_its_caller_it_is_reaped_by_whoever_adopts_it(sleeper):
+    # Of what the caller has started, the first that is in the container; its own children come after it.
+    attached = next(pid for pid, _ in descendants(sleeper.pid) if namespace_of(pid) != namespace_of("self"))
+    sleeper.kill()
+    sleeper.wait()
+    # The namespace's end waits for it, and this process is who has adopted it.
+    with ThreadPoolExecutor() as pool:
+        reaped = pool.submit(os.waitpid, attached, WALL)
+        assert haconiwa("stop", "-t", "0", "box").returncode == 0
+        assert os.waitstatus_to_exitcode(reaped.result()[1]) == -signal.SIGKILL
 
 
 def test_not_into_what_has_ended():

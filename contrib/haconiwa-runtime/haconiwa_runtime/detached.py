@@ -43,18 +43,7 @@ class DetachedSupervisor:
     def start(
         self, plan: Plan, store: Store, launcher: Callable[[], Launcher], *, name: str | None, remove: bool
     ) -> str:
-        """Start a container in the background; return its name when its command has been executed.
-
-        Args:
-            plan: of a container none of whose streams are inherited.
-            store: where its record is kept.
-            launcher: makes what starts it.
-            name: of the instance; None makes a unique one.
-            remove: forget the container and its log when it has ended.
-
-        Raises:
-            HaconiwaError: it could not be started; nothing is left.
-        """
+        """Start a container in the background; see `haconiwa_core.runtime.supervisor.Supervisor`."""
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
