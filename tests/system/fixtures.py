@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from system.world import BUSYBOX, HANDLES, Snapshot, make_root, own_mounts
+from system.world import BUSYBOX, HANDLES, Snapshot, libc, make_root, own_mounts
 
-from haconiwa_core.linux import remove_handle
+from haconiwa_core.linux import constants as c, remove_handle
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,8 @@ def private_world():
         pytest.skip("needs root: real containers with every kind of namespace")
     if not shutil.which(BUSYBOX):
         pytest.skip(f"needs {BUSYBOX} (Debian's busybox-static)")
+    # A test that has changed its user for a while has left this process closed to others, which a program is not.
+    libc("prctl", c.PR_SET_DUMPABLE, 1, 0, 0, 0)
     with own_mounts():
         yield
 
