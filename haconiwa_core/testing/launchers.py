@@ -87,7 +87,7 @@ class ResidentConformance:
     @pytest.mark.parametrize(("command", "status"), [("exit 0", 0), ("exit 42", 42), ("kill -9 $$; exit 7", 7)])
     def test_exit_status(self, launcher: ResidentLauncher, tmp_path: Path, command: str, status: int) -> None:
         """It is the command's own; the first process of a pid namespace is deaf to its own signals."""
-        assert _started(launcher, tmp_path, _planned("sh", "-c", command)).wait() == status
+        assert _status(_started(launcher, tmp_path, _planned("sh", "-c", command))) == status
 
     @needs_root
     def test_the_container_is_a_child_of_this_process_alone(self, launcher: ResidentLauncher, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ class ResidentConformance:
         plans = [_planned("sh", "-c", f"exit {number}") for number in range(40)]
         for _ in range(2):
             for number, plan in enumerate(plans):
-                assert _started(launcher, tmp_path, plan).wait() == number
+                assert _status(_started(launcher, tmp_path, plan)) == number
         kept = [name for name in _own_descriptors() if "haconiwa-program" in name]
         assert 0 < len(kept) < len(plans)
         launcher.close()
@@ -159,7 +159,7 @@ class ResidentConformance:
         reader, writer = os.pipe()
 
         def supervise() -> None:
-            _started(launcher, tmp_path, _planned("true")).wait()
+            _status(_started(launcher, tmp_path, _planned("true")))
             os.write(writer, str(launcher._pid).encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -173,16 +173,16 @@ class ResidentConformance:
     def test_a_forked_process_has_a_launcher_of_its_own(self, launcher: ResidentLauncher, tmp_path: Path) -> None:
         """The containers of a copy of this process are the copy's children."""
         plan = _planned("sh", "-c", "exit 5")
-        assert _started(launcher, tmp_path, plan).wait() == 5
+        assert _status(_started(launcher, tmp_path, plan)) == 5
         former = launcher._pid
 
         def copy() -> None:
-            status = _started(launcher, tmp_path, plan).wait()
+            status = _status(_started(launcher, tmp_path, plan)) or 0
             launcher.close()
             os._exit(status)
 
         assert _in_a_fork(copy) == 5
-        assert _started(launcher, tmp_path, plan).wait() == 5
+        assert _status(_started(launcher, tmp_path, plan)) == 5
         assert launcher._pid == former
 
     @needs_root
@@ -198,7 +198,7 @@ class ResidentConformance:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             os.environ["SECRET"] = "bait"  # noqa: S105
-            _started(launcher, tmp_path, _planned("true")).wait()
+            _status(_started(launcher, tmp_path, _planned("true")))
             pid = launcher._pid
             status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
             process = Path(f"/proc/{pid}")
@@ -234,7 +234,7 @@ class ResidentConformance:
         def look() -> None:
             # Whatever is executed from here on lacks the capability; the launcher and who looks are equals.
             assert linux_kernel()(Call.prctl, _PR_CAPBSET_DROP, _CAP_SYS_PTRACE, 0, 0, 0, 0) == 0
-            _started(launcher, tmp_path, _planned("true")).wait()
+            _status(_started(launcher, tmp_path, _planned("true")))
             at_rest(launcher._pid)
             with subprocess.Popen(["sleep", "1000"]) as other:
                 seen = [
@@ -297,9 +297,14 @@ def _started(launcher: ResidentLauncher, folder: Path, plan: Plan) -> Running:
         os.close(null)
 
 
+def _status(running: Running) -> int | None:
+    """Return a container's exit status when it has ended, and forget it."""
+    return running.finish(remove=True).exit_status
+
+
 def _killed(running: Running) -> None:
     running.send_signal(signal.SIGKILL)
-    assert running.wait() == 128 + signal.SIGKILL
+    assert _status(running) == 128 + signal.SIGKILL
 
 
 def _answer(launcher: ResidentLauncher, content: bytes, places: tuple[int, ...] = (4, 5, 3)) -> tuple[int, ...] | None:

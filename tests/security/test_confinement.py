@@ -136,21 +136,19 @@ def test_an_entering_process_cannot_be_looked_into(root, tmp_path, monkeypatch, 
             Mount(proc=True, dev=True, bind=(Bind(str(shared), "/mnt"),)),
         ],
     )
-    sink = os.memfd_create("seen")
-    watcher = started(
-        container, {"stdin": os.open("/dev/null", os.O_RDONLY), "stdout": sink, "stderr": 2}, name="watched"
-    )
     monkeypatch.setenv("SECRET", "secret-of-the-caller")
     joins = [kind(join="watched") for kind in (UserNamespace, PidNamespace, MountNamespace)]
     entering = Container("entering", ["/bin/busybox", "true"], joins)
-    with time_limit(60):
+    with open(os.devnull, "rb") as null, open(tmp_path / "seen", "w+b") as sink, time_limit(60):
+        streams = {"stdin": null.fileno(), "stdout": sink.fileno(), "stderr": 2}
+        watcher = started(container, streams, name="watched")
         for _ in repeat(None) if seen else repeat(None, 40):
             assert ran(entering, kernel=kernel).status == 0
-            if seen and os.pread(sink, 1 << 16, len("ready\n")):
+            if seen and os.pread(sink.fileno(), 1 << 16, len("ready\n")):
                 break
-    (shared / "stop").touch()
-    assert watcher.wait() == 0
-    assert (os.pread(sink, 1 << 16, 0).decode() != "ready\n") is seen
+        (shared / "stop").touch()
+        assert watcher.finish(remove=True).exit_status == 0
+        assert (os.pread(sink.fileno(), 1 << 16, 0) != b"ready\n") is seen
 
 
 def test_mounts_do_not_propagate(root, tmp_path, leaves_nothing):

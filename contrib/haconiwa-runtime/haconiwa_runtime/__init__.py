@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from haconiwa_runtime.aio import AsyncCreatedContainer, AsyncRunningContainer, AsyncRuntime
-    from haconiwa_runtime.library import CreatedContainer, RunningContainer, Runtime
+    from haconiwa_runtime.owned import CreatedContainer, RunningContainer
     from haconiwa_runtime.runs import PayloadError, Result
+    from haconiwa_runtime.runtime import Runtime
 
 __all__ = [
     "AsyncCreatedContainer",
@@ -28,11 +29,11 @@ _HOMES = {
     "AsyncCreatedContainer": "aio",
     "AsyncRunningContainer": "aio",
     "AsyncRuntime": "aio",
-    "CreatedContainer": "library",
+    "CreatedContainer": "owned",
     "PayloadError": "runs",
     "Result": "runs",
-    "RunningContainer": "library",
-    "Runtime": "library",
+    "RunningContainer": "owned",
+    "Runtime": "runtime",
 }
 
 

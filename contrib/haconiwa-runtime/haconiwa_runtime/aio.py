@@ -13,8 +13,9 @@ from typing import Literal, TypeVar
 from haconiwa_core.container import Container
 from haconiwa_core.runtime.processes import is_readable
 from haconiwa_runtime.forks import Forked
-from haconiwa_runtime.library import CreatedContainer, RunningContainer, Runtime
+from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run
+from haconiwa_runtime.runtime import Runtime
 
 T = TypeVar("T")
 

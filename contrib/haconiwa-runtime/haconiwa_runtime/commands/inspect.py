@@ -11,7 +11,7 @@ from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
-from haconiwa_runtime.containers import find
+from haconiwa_runtime.recorded import find
 
 HELP = "show all that is known of a container"
 

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace as Options
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
 from haconiwa_runtime.commands.arguments import add_names, each_name
-from haconiwa_runtime.containers import send_signal
+from haconiwa_runtime.recorded import send_signal
 
 HELP = "send a signal to containers: SIGKILL to all of one, any other to its first process"
 

@@ -11,7 +11,7 @@ from haconiwa_core.cli.arguments import add_format
 from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
-from haconiwa_runtime.containers import Found, find_all
+from haconiwa_runtime.recorded import Found, find_all
 
 HELP = "list containers that run; with --all those that have ended, too"
 

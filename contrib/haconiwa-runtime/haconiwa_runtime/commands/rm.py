@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace as Options
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
 from haconiwa_runtime.commands.arguments import add_names, each_name
-from haconiwa_runtime.containers import remove
+from haconiwa_runtime.recorded import remove
 
 HELP = "forget containers that have ended, with their logs"
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace as Options
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
 from haconiwa_runtime.commands.arguments import add_names, each_name, seconds
-from haconiwa_runtime.containers import stop
+from haconiwa_runtime.recorded import stop
 
 HELP = "end containers: SIGTERM, then SIGKILL for all of them that is left"
 

@@ -8,7 +8,7 @@ from haconiwa_core.cli.output import print_line
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
 from haconiwa_runtime.commands.arguments import add_names, each_name
-from haconiwa_runtime.containers import wait
+from haconiwa_runtime.recorded import wait
 
 HELP = "wait until containers have ended, and print their exit statuses"
 

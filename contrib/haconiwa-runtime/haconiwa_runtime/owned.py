@@ -1,183 +1,27 @@
-"""Containers from a Python program: `Runtime` starts them, in the manner of the module subprocess."""
+"""Containers that a `Runtime` has set up or started: looked at, entered, signalled, ended, forgotten."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from signal import SIGKILL, SIGTERM
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import RecordError, SetupError
-from haconiwa_core.host import HostFacts, gather
-from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.baseline import STREAMS
-from haconiwa_core.planning.context import Entry
-from haconiwa_core.planning.plan import Plan
-from haconiwa_core.planning.planner import plan
-from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.processes import End, is_readable
-from haconiwa_core.runtime.record import Claim, Process, Store
+from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
-from haconiwa_core.runtime.start import Created, create, start
-from haconiwa_runtime.forks import Forked
+from haconiwa_core.runtime.start import Created
 from haconiwa_runtime.runs import MAX_OUTPUT, Attached, Result, Run, prepared
 
-
-class Runtime(Forked):
-    """Starts containers as children of this process; a context manager that ends what is left of them.
-
-    Safe from several threads: each call has its own descriptors. A forked copy of this process can
-    go on with it, and knows nothing of the containers that were started before.
-
-    Args:
-        store: where records are kept; by default below /run, or $XDG_RUNTIME_DIR for an ordinary user.
-        plugins: where features come from; by default what is installed.
-        host: facts to plan with; by default those of this machine and process.
-        launcher: what starts containers; by default the fastest that is installed. It is closed
-            with the runtime.
-
-    Raises:
-        RecordError: an ordinary user has no $XDG_RUNTIME_DIR.
-        PluginError: the installed launcher is broken.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: Store | None = None,
-        plugins: Plugins | None = None,
-        host: HostFacts | None = None,
-        launcher: Launcher | None = None,
-    ) -> None:
-        super().__init__()
-        self._store = store or Store()
-        self._plugins = plugins or Plugins()
-        self._host = host or gather()
-        self._launcher = launcher or choose_launcher()
-        self._closed = False
-
-    def _begin(self) -> None:
-        self._planning = Lock()
-        self._containers: set[RunningContainer] = set()
-        self._created: set[CreatedContainer] = set()
-
-    def __enter__(self) -> Runtime:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Kill the containers that still run, and forget all of them; nothing can be started any more.
-
-        What another thread runs ends as if it had been killed by somebody.
-
-        Raises:
-            SetupError: one could not be cleaned up; the others were.
-        """
-        self._closed = True
-        with ExitStack() as stack:
-            stack.callback(self._launcher.close)
-            for created in tuple(self._created):
-                stack.callback(created.remove)
-            for container in tuple(self._containers):
-                stack.callback(container.remove)
-
-    def start(self, container: Container, *, name: str | None = None) -> RunningContainer:
-        """Start a container in the background.
-
-        Of its streams, those that the definition leaves at "inherit" are null (input) and the log.
-
-        Args:
-            container: the definition.
-            name: of the instance; by default exactly the container's.
-
-        Raises:
-            DefinitionError: it cannot be planned.
-            RecordError: the name is in use.
-            SetupError: it could not be set up, or the command not executed.
-            RuntimeError: the runtime is closed.
-        """
-        return self._start(container.detached(), container.name if name is None else name, {})
-
-    def run(
-        self,
-        container: Container,
-        *,
-        input: bytes | None = None,
-        timeout: float | None = None,
-        check: bool = False,
-        max_output: int = MAX_OUTPUT,
-    ) -> Result:
-        """Run a container under a unique name until it has ended, and forget it.
-
-        Args:
-            container: the definition; streams that it leaves at "inherit" are captured.
-            input: what the command can read; None is nothing.
-            timeout: seconds from the command's start until all of it is killed; what it has
-                written by then is returned.
-            check: raise an error unless the exit status is 0.
-            max_output: bytes kept of each stream; a container that writes more is killed.
-
-        Raises:
-            DefinitionError: it cannot be planned.
-            SetupError: it could not be set up or cleaned up, or the command not executed.
-            PayloadError: with `check`, the exit status is not 0; it holds the result.
-            ValueError: input for a container whose definition says where it comes from.
-            RuntimeError: the runtime is closed.
-        """
-        with (run := self._run(container, input, timeout, max_output)) as exchange:
-            while not exchange.step():
-                pass
-        return run.result(check)
-
-    def create(self, container: Container, *, name: str | None = None) -> CreatedContainer:
-        """Set a container up as `start` does, as far as its command, which waits until it is told to go on.
-
-        The arguments and errors are those of `start`.
-        """
-        planned, claim = self._prepared(container.detached(), container.name if name is None else name, hold=True)
-        made = CreatedContainer(create(planned, claim, {}, launcher=self._launcher), self, container)
-        self._created.add(made)
-        self._end_if_closed()
-        return made
-
-    def _run(self, container: Container, input: bytes | None, timeout: float | None, max_output: int) -> Run:
-        return prepared(container, lambda item, streams: self._start(item, None, streams), input, timeout, max_output)
-
-    def _start(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
-        planned, claim = self._prepared(container, name)
-        return self._keep(start(planned, claim, streams, launcher=self._launcher), container)
-
-    def _prepared(self, container: Container, name: str | None, *, hold: bool = False) -> tuple[Plan, Claim]:
-        self._check_open()
-        planned = self._planned(container, hold=hold)
-        return planned, self._store.claim_unique(container.name) if name is None else self._store.claim(name)
-
-    def _planned(self, container: Container, entry: Entry = "start", *, hold: bool = False) -> Plan:
-        # Plugins are loaded while planning, once.
-        with self._planning:
-            return plan(container, self._host, self._plugins, entry, hold=hold)
-
-    def _keep(self, running: Running, container: Container) -> RunningContainer:
-        started = RunningContainer(running, self, container)
-        self._containers.add(started)
-        self._end_if_closed()
-        return started
-
-    def _end_if_closed(self) -> None:
-        if self._closed:
-            self.close()  # By another thread, which may not have seen what this one has started.
-        self._check_open()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("the runtime is closed")
+if TYPE_CHECKING:
+    from haconiwa_runtime.runtime import Runtime
 
 
 class CreatedContainer:
