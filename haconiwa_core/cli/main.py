@@ -1,20 +1,106 @@
-"""Where the command line begins. What it imports is imported with the rare modules postponed."""
+"""Where the command line begins: find the verb, parse what is its own, and hand over to its command."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from haconiwa_core.cli.postponed import rare_modules_postponed
+from haconiwa_core.cli.arguments import add_general
+from haconiwa_core.cli.commands import OWN, Command, find, others
+from haconiwa_core.definition.trust import check_search_path
+from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
+from haconiwa_core.log import Log
+
+_INTERRUPTED = 130
+_STANDARD_OUTPUT = 1
+_STANDARD_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status.
+    """Run one command line and return the exit status.
 
     Args:
         arguments: without the program's name; those of the process by default.
     """
-    with rare_modules_postponed():
-        from haconiwa_core.cli.line import run_line
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _occupy_standard_descriptors()
+    # What follows "--" belongs to the container and is never parsed.
+    cut = given.index("--") if "--" in given else len(given)
+    parser = general_parser()
+    options = parser.parse_args(given[:cut])
+    options.command = given[cut + 1 :]
+    try:
+        check_search_path(sys.path)
+        if options.help:
+            return _help(parser)
+        if not options.words:
+            parser.error("which command? see `haconiwa --help`")
+        verb, *words = options.words
+        command = find(verb)
+        options = command_parser(verb, command).parse_args(words, options)
+        status = command.main(options, Log(options.log_format))
+        # Now, not when the interpreter ends; and where there is no standard output, nothing.
+        print(end="", flush=True)
+    except HaconiwaError as error:
+        if options.debug:
+            import traceback
 
-        return run_line(list(sys.argv[1:] if arguments is None else arguments))
+            traceback.print_exception(error)
+        _report(error, Log(options.log_format))
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output has gone; what is left of it is written where nothing fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
+        return EXIT_SETUP
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return status
+
+
+def _occupy_standard_descriptors() -> None:
+    """Open the null device where the caller has closed 0, 1 or 2, lest another file take its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def _report(error: HaconiwaError, log: Log) -> None:
+    for line in str(error).splitlines():
+        log.error(line)
+    for failure in getattr(error, "cleanup", ()):
+        log.error(f"could not be cleaned up: {failure}; remove the cause and run `haconiwa gc`")
+
+
+def general_parser() -> argparse.ArgumentParser:
+    """Return the parser of what stands before the verb; the verb and all that follows is left as it is."""
+    parser = argparse.ArgumentParser(
+        prog="haconiwa",
+        usage="%(prog)s [-h] [--debug] [--log-format {console,json}] VERB ...",
+        description="Linux containers whose isolation features are chosen one by one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this message")
+    add_general(parser, default=True)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def command_parser(verb: str, command: Command) -> argparse.ArgumentParser:
+    """Return the parser of what follows a verb."""
+    parser = argparse.ArgumentParser(prog=f"haconiwa {verb}", description=command.HELP)
+    # The general options may stand after the verb, too.
+    add_general(parser, default=False)
+    command.configure(parser)
+    return parser
+
+
+def _help(parser: argparse.ArgumentParser) -> int:
+    rows = {verb: find(verb).HELP for verb in OWN}
+    rows |= {verb: f"of {distribution}" for verb, distribution in others().items()}
+    width = max(map(len, rows))
+    parser.epilog = "\n".join(["verbs:", *(f"  {verb:{width}}  {help}" for verb, help in rows.items())])
+    parser.print_help()
+    return 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from haconiwa_core.cli.commands import OWN, find, others
-from haconiwa_core.cli.line import command_parser
+from haconiwa_core.cli.main import command_parser
 
 TREE = Path(__file__).resolve().parents[2]
 TEXTS = [page.read_text("utf-8") for page in (TREE / "README.md", *TREE.joinpath("docs").rglob("*.md"))]
