@@ -151,7 +151,7 @@ def entering(folder: Path, container: Container, launcher: Launcher, stack: Exit
     stack.callback(running.finish, remove=True)
     stack.callback(running.kill)
     planned, init = plan(container, host, plugins, "attach"), Process.of(running.pid)
-    return partial(timed, lambda: attach(planned, init, STREAMS, launcher).reap(with_group=False))
+    return partial(timed, lambda: attach(planned, running.name, init, STREAMS, launcher).reap(with_group=False))
 
 
 class Caller:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.operation import Slot
 
 
 class Namespace(NamedTuple):
@@ -89,7 +90,106 @@ class FreshFilesystem(NamedTuple):
         return self.target
 
 
-Fact = Namespace | IdMap | NewRoot | FreshFilesystem
+class CgroupPlace(NamedTuple):
+    """The container has a control group of its own (cgroups(7)).
+
+    Its processes live in two groups below that: the first process and what it makes in one, those
+    that are attached later in the other.
+
+    Args:
+        base: absolute path of the directory that holds the groups of containers.
+        group: the container's, below that; the slot "name" stands for the instance's name.
+        unified: it lies in a version 2 hierarchy: a process is cloned into it, and all of it can be
+            killed at once.
+    """
+
+    base: str
+    group: str | Slot
+    unified: bool
+
+    @property
+    def key(self) -> str:
+        """Return "": a container has one of these."""
+        return ""
+
+
+class Counter(NamedTuple):
+    """A number that the kernel raises when it ends a container's processes, read when the container has ended.
+
+    Args:
+        reason: why it has ended if the number is not 0: "oom".
+        base: as that of CgroupPlace.
+        group: as that of CgroupPlace.
+        file: in the group, of lines like "name number".
+        field: the name.
+    """
+
+    reason: str
+    base: str
+    group: str | Slot
+    file: str
+    field: str
+
+    @property
+    def key(self) -> str:
+        """Return the reason: there may be several."""
+        return self.reason
+
+
+class CapabilitySets(NamedTuple):
+    """The capabilities that the container's command has, as bit masks (capabilities(7)).
+
+    Without this fact they are those that its user has of the caller's.
+
+    Args:
+        bounding: what any program in the container can have at most.
+        permitted: what the command has.
+    """
+
+    bounding: int
+    permitted: int
+
+    @property
+    def key(self) -> str:
+        """Return "": a container has one of these."""
+        return ""
+
+
+class NoNewPrivileges(NamedTuple):
+    """No program gives its caller more rights (PR_SET_NO_NEW_PRIVS in prctl(2)), set before seccomp filters are loaded.
+
+    Args:
+        plugin: who sets it, for messages.
+    """
+
+    plugin: str
+
+    @property
+    def key(self) -> str:
+        """Return "": a container has one of these."""
+        return ""
+
+
+class Wrapper(NamedTuple):
+    """The command is started by another program of the host, which runs as the first process.
+
+    Args:
+        program: the slot of its open file, which is executed without a path.
+        arguments: its name and its own arguments; the command follows.
+    """
+
+    program: Slot
+    arguments: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Return "": a container has one of these."""
+        return ""
+
+
+Fact = (
+    Namespace | IdMap | NewRoot | FreshFilesystem | CgroupPlace | Counter | CapabilitySets | NoNewPrivileges | Wrapper
+)
 """Something that one feature publishes, once, and others may need.
 
 `key` distinguishes facts of one type of which there may be several; it is "" otherwise.

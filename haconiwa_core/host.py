@@ -5,10 +5,29 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+
+
+class CgroupTree(NamedTuple):
+    """A mounted hierarchy of control groups (cgroups(7)).
+
+    Args:
+        mount: where, an absolute path.
+        version: 1 or 2.
+        controllers: those that can be used there.
+        own: the group of the process that starts containers, a path below the mount.
+        delegated: that group was given to it to divide further, by whoever manages the host.
+    """
+
+    mount: str
+    version: int
+    controllers: tuple[str, ...]
+    own: str
+    delegated: bool
 
 
 class HostFacts(NamedTuple):
@@ -23,6 +42,7 @@ class HostFacts(NamedTuple):
         namespaces: kinds that the kernel has, the files of /proc/self/ns.
         users: names with uid and primary gid, from the host's /etc/passwd.
         groups: names with gid, from the host's /etc/group.
+        cgroups: mounted hierarchies of control groups, the one of version 2 first.
     """
 
     kernel: str
@@ -34,6 +54,7 @@ class HostFacts(NamedTuple):
     namespaces: tuple[str, ...]
     users: Mapping[str, tuple[int, int]]
     groups: Mapping[str, int]
+    cgroups: tuple[CgroupTree, ...] = ()
 
     def has_capability(self, number: int) -> bool:
         """Return whether the starter has a capability, by its CAP_* number."""
@@ -41,7 +62,7 @@ class HostFacts(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as data that json can write and `from_json` can read."""
-        return self._asdict()
+        return {**self._asdict(), "cgroups": [tree._asdict() for tree in self.cgroups]}
 
     @staticmethod
     def from_json(text: str, name: str) -> HostFacts:
@@ -57,7 +78,10 @@ class HostFacts(NamedTuple):
         try:
             data = json.loads(text)
             users = {name: (int(uid), int(gid)) for name, (uid, gid) in data["users"].items()}
-            return HostFacts(**{**data, "namespaces": tuple(data["namespaces"]), "users": users})
+            cgroups = tuple(
+                CgroupTree(**{**tree, "controllers": tuple(tree["controllers"])}) for tree in data["cgroups"]
+            )
+            return HostFacts(**{**data, "namespaces": tuple(data["namespaces"]), "users": users, "cgroups": cgroups})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             text = f"not the facts of a host ({error})"
             hint = "write them with `haconiwa plan --show-host`"
@@ -77,6 +101,7 @@ def gather() -> HostFacts:
         namespaces=tuple(sorted(kind for kind in os.listdir("/proc/self/ns") if "_for_" not in kind)),
         users=users_by_name(Path("/etc/passwd").read_bytes()),
         groups=groups_by_name(Path("/etc/group").read_bytes()),
+        cgroups=tuple(sorted(_cgroup_trees(), key=lambda tree: -tree.version)),
     )
 
 
@@ -106,3 +131,36 @@ def _effective_capabilities() -> int:
         if line.startswith("CapEff:"):
             return int(line.split()[1], 16)
     raise HaconiwaError("/proc/self/status has no CapEff line; is /proc mounted?")
+
+
+def _cgroup_trees() -> Iterator[CgroupTree]:
+    """Yield the hierarchies that are mounted here, once each (proc_pid_mountinfo(5), proc_pid_cgroup(5))."""
+    own: dict[str, str] = {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        own[names] = path
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ")[:3]
+        if not kind.startswith("cgroup"):
+            continue
+        root, mount = before.split(" ")[3:5]
+        if kind == "cgroup2":
+            names, version = "", 2
+            controllers = Path(mount, "cgroup.controllers").read_text().split()
+        else:
+            names = next((item for item in own if item and set(item.split(",")) <= set(options.split(","))), "")
+            version, controllers = 1, names.split(",")
+        if names not in own:
+            continue
+        path = own.pop(names)
+        # What is mounted may be a group below the hierarchy's root; seen from there this process is elsewhere.
+        inside = path.removeprefix(root) if root != "/" else path
+        yield CgroupTree(mount, version, tuple(controllers), inside or "/", _is_delegated(mount + inside))
+
+
+def _is_delegated(folder: str) -> bool:
+    for name in ("trusted.delegate", "user.delegate"):
+        with suppress(OSError):
+            return os.getxattr(folder, name) == b"1"
+    return False

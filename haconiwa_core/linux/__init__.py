@@ -4,6 +4,11 @@ Functions that *lower* yield system calls and run in the child or on the host; t
 and `undo` act when they are called, in the supervising process only.
 """
 
+from haconiwa_core.linux.cgroups import (
+    kill_cgroup as kill_cgroup,
+    open_cgroup as open_cgroup,
+    remove_cgroup as remove_cgroup,
+)
 from haconiwa_core.linux.handshake import report as report, wait_at_gate as wait_at_gate
 from haconiwa_core.linux.host import (
     bind_handle as bind_handle,
@@ -47,6 +52,7 @@ from haconiwa_core.linux.process import (
     change_directory as change_directory,
     close_descriptors_on_exec as close_descriptors_on_exec,
     execute as execute,
+    execute_open_file as execute_open_file,
     install_stream as install_stream,
     new_session as new_session,
     new_session_keyring as new_session_keyring,

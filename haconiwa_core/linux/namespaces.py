@@ -16,19 +16,23 @@ PIDFD = Slot("pidfd")
 _SOCKET = Slot("socket")
 _CLONE_ARGS_SIZE = 88
 _PIDFD_OFFSET = 8
+_CGROUP_OFFSET = 80
 
 
 @lowers
-def clone(flags: int) -> Operations:
+def clone(flags: int, cgroup: Slot | None = None) -> Operations:
     """Clone the process as a sibling, so that the launcher's parent is the container's (clone3(2)).
 
     CLONE_PARENT allows no exit signal. In the parent, PIDFD takes the new process's descriptor.
 
     Args:
         flags: CLONE_NEW* bits.
+        cgroup: descriptor of the control group (version 2) that the new process begins in.
     """
-    arguments = struct.pack("11Q", flags | c.CLONE_PARENT | c.CLONE_PIDFD, *[0] * 10)
-    block = Data(arguments, ((_PIDFD_OFFSET, Buffer(4, into=PIDFD)),))
+    into = c.CLONE_INTO_CGROUP if cgroup else 0
+    arguments = struct.pack("11Q", flags | c.CLONE_PARENT | c.CLONE_PIDFD | into, *[0] * 10)
+    place = ((_CGROUP_OFFSET, cgroup),) if cgroup else ()
+    block = Data(arguments, ((_PIDFD_OFFSET, Buffer(4, into=PIDFD)), *place))
     yield Operation(Call.clone3, (block, _CLONE_ARGS_SIZE), result=CLONE)
 
 

@@ -162,6 +162,19 @@ def execute(candidates: tuple[str, ...], arguments: tuple[str, ...], environment
     yield Operation(Call.execve, (_string(candidates[-1]), argv, envp))
 
 
+@lowers
+def execute_open_file(program: Slot, arguments: tuple[str, ...], environment: tuple[str, ...]) -> Operations:
+    """Replace the process by a program that is open, whatever the root is (execveat(2), AT_EMPTY_PATH).
+
+    Args:
+        program: descriptor of the file, which is no script.
+        arguments: argv, the program's name first.
+        environment: "NAME=value" strings, the whole environment.
+    """
+    argv, envp = _pointers(arguments), _pointers(environment)
+    yield Operation(Call.execveat, (program, b"\0", argv, envp, c.AT_EMPTY_PATH))
+
+
 def _string(text: str) -> bytes:
     return os.fsencode(text) + b"\0"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.cgroups import remove_cgroup
 from haconiwa_core.linux.host import handle_note, system_call
 
 
@@ -37,5 +38,7 @@ def remove_file(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-UNDO: dict[str, Callable[..., None]] = {function.__name__: function for function in (remove_file, remove_own_handle)}
+UNDO: dict[str, Callable[..., None]] = {
+    function.__name__: function for function in (remove_cgroup, remove_file, remove_own_handle)
+}
 """By the name that stands in records."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from haconiwa_core import linux
-from haconiwa_core.facts import Namespace
+from haconiwa_core.facts import CgroupPlace, Counter, Namespace
 from haconiwa_core.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWPID,
@@ -15,6 +15,7 @@ from haconiwa_core.linux.constants import (
     CloneFlag,
 )
 from haconiwa_core.operation import Operation
+from haconiwa_core.planning.baseline import CGROUP
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import CORE, Gate, Plan, PlannedStep
 from haconiwa_core.program import RESERVED_SLOTS, Assembler, Instruction
@@ -53,6 +54,8 @@ def assembled(planning: Planning, steps: tuple[PlannedStep, ...], *, hold: bool)
         tuple(owners),
         tuple(planning.inputs),
         tuple(_notes(planning)),
+        planning.facts.get(CgroupPlace),
+        tuple(planning.facts.all(Counter)),
     )
 
 
@@ -65,13 +68,19 @@ def _processes(
     gates: list[Gate] = []
     enter = [planned for planned in steps if planned.step.stage is Stage.ENTER]
     adopted = False
+    place = planning.facts.get(CgroupPlace)
+    into = (CGROUP,) if place and place.unified else ()
     if enter:
         # Without rights on the host, a process must be in the new user namespace before it may
         # join others or set time offsets, and its files are out of reach once it cannot be looked into.
         adopted = not planning.privileged
         early = flags & (CLONE_NEWUSER if adopted else 0)
         flags &= ~early
-        process = [_core(Stage.ENTER, linux.clone, early)]
+        # Once a user namespace is joined, the host's control groups are out of reach; what is cloned stays in one.
+        user = planning.user_namespace
+        first = into if early or (user and user.joined) else ()
+        into = () if first else into
+        process = [_core(Stage.ENTER, linux.clone, early, *first)]
         if adopted:
             gates.append(Gate(Stage.ENTER, Stage.ADOPT))
             process.append(_core(Stage.ENTER, linux.wait_at_gate, Stage.ENTER))
@@ -80,7 +89,7 @@ def _processes(
         processes.append(process + enter)
     gates.append(Gate(Stage.ADOPT, None if adopted else Stage.ADOPT))
     child = [
-        _core(Stage.CLONE, linux.clone, flags),
+        _core(Stage.CLONE, linux.clone, flags, *into),
         _core(Stage.CLONE, linux.wait_at_gate, Stage.ADOPT),
         _core(Stage.SETTLE, linux.set_dumpable, False),
     ]
@@ -120,7 +129,8 @@ def _merged(steps: tuple[PlannedStep, ...], processes: Sequence[Sequence[Planned
 
 
 def _notes(planning: Planning) -> Iterator[str]:
-    if not any(namespace.flag == CLONE_NEWPID for namespace in planning.facts.all(Namespace)):
-        yield "without a pid namespace, ending the container reaches its process group and adopted children only"
+    kinds = {namespace.flag for namespace in planning.facts.all(Namespace)}
+    if CLONE_NEWPID not in kinds and not planning.facts.get(CgroupPlace):
+        yield "with neither pid namespace nor cgroup, ending it reaches its process group and adopted children only"
     if not planning.privileged:
         yield "started by an ordinary user: the supplementary groups stay those of the caller"

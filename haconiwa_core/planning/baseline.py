@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
-from haconiwa_core.facts import Namespace, NewRoot
+from haconiwa_core.facts import CgroupPlace, Namespace, NewRoot, Wrapper
+from haconiwa_core.linux.cgroups import ATTACHED, FIRST
 from haconiwa_core.linux.constants import CAP_SETGID, CLONE_NEWPID, CLONE_NEWUSER, CloneFlag, Mode
 from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from haconiwa_core.planning.context import Planning
 
 STREAMS = ("stdin", "stdout", "stderr")
+
+CGROUP = Slot("cgroup-directory")
 
 _CONTAINER = Slot("container")
 _ROOT = Slot("root")
@@ -33,6 +36,11 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
         steps: of all features.
     """
     yield from _streams(planning)
+    place = planning.facts.get(CgroupPlace)
+    if place and place.unified:
+        leaf = FIRST if planning.entry == "start" else ATTACHED
+        opened = (place.base, place.group, leaf)
+        yield Step(Stage.PREPARE, linux.open_cgroup, *opened, into=CGROUP, after=(CgroupPlace,))
     if planning.entry == "attach":
         yield from _join(planning)
     if planning.initial_ids == (0, 0):
@@ -47,7 +55,11 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
     yield Step(Stage.EXEC, linux.reset_signals)
     yield Step(Stage.EXEC, linux.close_descriptors_on_exec)
     yield Step(Stage.EXEC, linux.report, Stage.EXEC)
-    yield Step(Stage.EXEC, linux.execute, *_command(planning))
+    candidates, command, environment = _command(planning)
+    if wrapper := planning.facts.get(Wrapper):
+        yield Step(Stage.EXEC, linux.execute_open_file, wrapper.program, (*wrapper.arguments, *command), environment)
+    else:
+        yield Step(Stage.EXEC, linux.execute, candidates, command, environment)
 
 
 def _replaceable(planning: Planning) -> Iterator[Step]:
@@ -61,7 +73,7 @@ def _replaceable(planning: Planning) -> Iterator[Step]:
 
 def _join(planning: Planning) -> Iterator[Step]:
     """Join every namespace of a running container, and enter its root where that is not its mount tree's."""
-    identity = (Slot("init"), Slot("init-started"))
+    identity = (Slot("first"), Slot("first-started"))
     yield Step(Stage.PREPARE, linux.open_process, *identity, into=_CONTAINER)
     flags = CloneFlag(0)
     for namespace in planning.facts.all(Namespace):

@@ -29,14 +29,18 @@ class Planning:
         container: the definition.
         host: the facts of the machine that the plan is for.
         entry: whether a container is started or a process put into a running one.
+        running: the definition of the container that a process is put into, as it is in force.
         facts: what the features have published so far.
         inputs: the files that were read, with their digests.
     """
 
-    def __init__(self, container: Container, host: HostFacts, entry: Entry = "start") -> None:
+    def __init__(
+        self, container: Container, host: HostFacts, entry: Entry = "start", running: Container | None = None
+    ) -> None:
         self.container = container
         self.host = host
         self.entry = entry
+        self.running = running
         self.facts = Facts()
         self.inputs: list[Input] = []
 

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
+from haconiwa_core.facts import CgroupPlace, Counter
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Buffer, Data, Operation, Slot
@@ -80,6 +81,8 @@ class Plan:
         owners: for each instruction of the program, across its processes, the step it belongs to.
         inputs: files that planning has read.
         notes: what a person should know of this plan.
+        place: the container's control group, if it has one.
+        counters: by which the kernel tells why a container has ended.
     """
 
     container: Container
@@ -90,6 +93,8 @@ class Plan:
     owners: tuple[PlannedStep, ...]
     inputs: tuple[Input, ...]
     notes: tuple[str, ...]
+    place: CgroupPlace | None = None
+    counters: tuple[Counter, ...] = ()
 
     @property
     def holds(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from haconiwa_core import linux
 from haconiwa_core.container import Container
@@ -11,6 +13,7 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
+from haconiwa_core.options import check
 from haconiwa_core.planning.assembly import assembled
 from haconiwa_core.planning.baseline import core_steps
 from haconiwa_core.planning.context import Entry, Planning
@@ -25,7 +28,13 @@ INSTANCE_SLOTS = ("name", "directory")
 
 
 def plan(
-    container: Container, host: HostFacts, plugins: Plugins, entry: Entry = "start", *, hold: bool = False
+    container: Container,
+    host: HostFacts,
+    plugins: Plugins,
+    entry: Entry = "start",
+    *,
+    hold: bool = False,
+    running: Container | None = None,
 ) -> Plan:
     """Return the plan of a container's start, or of a process that is attached to a running one.
 
@@ -35,10 +44,12 @@ def plan(
         plugins: where the features come from.
         entry: "start" or "attach".
         hold: the start waits before EXEC until it is told to go on.
+        running: of an attached process: the definition of the container that it is put into, as it is in force.
 
     Raises:
         DefinitionError: with all problems that were found; nothing has been started.
     """
+    container = _expanded(container, plugins)
     problems = container.problems()
     wrong = {problem.section for problem in problems}
     usable: list[Feature] = []
@@ -50,7 +61,7 @@ def plan(
             problems.append(_located(Problem(str(error)), feature))
             wrong.add(feature.section)
 
-    planning = Planning(container, host, entry)
+    planning = Planning(container, host, entry, running)
     steps: list[PlannedStep] = []
     for feature in usable:
         try:
@@ -73,7 +84,9 @@ def plan(
     steps += [PlannedStep(CORE, step) for step in core_steps(planning, [planned.step for planned in steps])]
     for planned in steps:
         _check_step(planned)
-    return assembled(planning, ordered(steps, planning.facts), hold=hold)
+    made = assembled(planning, ordered(steps, planning.facts), hold=hold)
+    _raise([_located(problem, feature) for feature in usable for problem in plugins.check(feature, made)])
+    return made
 
 
 def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins) -> list[Plan]:
@@ -91,6 +104,22 @@ def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins)
             problems += error.problems
     _raise(problems)
     return plans
+
+
+def _expanded(container: Container, plugins: Plugins) -> Container:
+    """Return the container with all features that its features stand for."""
+    features = {feature.section: feature for feature in container.features}
+    left = [feature for feature in container.features if not check(feature)]
+    while left:
+        feature = left.pop()
+        with suppress(PluginError):  # It is told about with all other problems.
+            for part in plugins.expand(feature):
+                if part.section not in features:
+                    features[part.section] = part.at(feature.place)
+                    left.append(part)
+    if len(features) == len(container.features):
+        return container
+    return replace(container, features=tuple(features.values())).at(container.place)
 
 
 def _of_one_process(steps: Sequence[PlannedStep]) -> list[PlannedStep]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
+    from haconiwa_core.errors import Problem
     from haconiwa_core.facts import Fact
     from haconiwa_core.feature import Feature
+    from haconiwa_core.finding import Finding
     from haconiwa_core.planning.context import Planning
+    from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step
 
 PROJECT = "haconiwa"
@@ -28,6 +31,19 @@ def haconiwa_feature() -> type[Feature]:  # type: ignore[empty-body]
     Must not: touch the kernel or read files.
     If it raises: the plugin is broken.
     Example: `return Rlimit`.
+    """
+
+
+@hookspec
+def haconiwa_expand(feature: Feature) -> Iterable[Feature]:  # type: ignore[empty-body]
+    """Give the features that this one stands for.
+
+    Called: before anything else is asked of any feature; what is given is expanded in its turn.
+    Given: the plugin's own section.
+    Return: features; one whose section the definition has itself is left as the definition has it.
+    Must not: touch the kernel or read files.
+    If it raises: as haconiwa_facts.
+    Example: `yield feature.seccomp`.
     """
 
 
@@ -55,4 +71,57 @@ def haconiwa_steps(feature: Feature, planning: Planning) -> Iterable[Step]:  # t
     Must not: change anything; read files other than through `planning.read_in_root`.
     If it raises: as haconiwa_facts.
     Example: `yield Step(Stage.LIMITS, linux.set_limit, 7, 64, 64)`.
+    """
+
+
+@hookspec
+def haconiwa_check(feature: Feature, plan: Plan) -> Iterable[Problem]:  # type: ignore[empty-body]
+    """Look at a finished plan for what the section makes impossible in it.
+
+    Called: when the plan is complete, for a start as for an attach.
+    Given: the plugin's own section; the plan, with the steps of all features and the program.
+    Return: problems; any of them refuses the plan.
+    Must not: change anything.
+    If it raises: as haconiwa_facts.
+    Example: `yield Problem("the filter denies execve, which starts the command")`.
+    """
+
+
+@hookspec
+def haconiwa_update(old: Feature, new: Feature, planning: Planning) -> Iterable[Step]:  # type: ignore[empty-body]
+    """Turn the change of a running container's section into steps.
+
+    Called: for a live update, after all facts are known; a plugin without it cannot be updated live.
+    Given: the section as it is in force and as it is to be; the planning with the facts of the latter.
+    Return: steps of the stage ADOPT, which run in the updating process; the slots "name" and "directory"
+        are the instance's. After a failure those of the way back are run.
+    Must not: change anything.
+    If it raises: as haconiwa_facts.
+    Example: `yield Step(Stage.ADOPT, linux.write_cgroup, "/sys/fs/cgroup/haconiwa", Slot("name"), "pids.max", "64")`.
+    """
+
+
+@hookspec
+def haconiwa_findings(plan: Plan) -> Iterable[Finding]:  # type: ignore[empty-body]
+    """Say what is weak in a plan, as far as the plugin knows about it.
+
+    Called: when a definition is audited, of every plugin that is installed and usable, named or not.
+    Given: the finished plan.
+    Return: findings, each with a code of the plugin's own.
+    Must not: change anything.
+    If it raises: the audit ends with a fault of the plugin.
+    Example: `yield Finding("CGROUP-PIDS", "no limit on processes", "a fork bomb", "cgroup.pids")`.
+    """
+
+
+@hookspec(firstresult=True)
+def haconiwa_status(feature: Feature, name: str) -> Mapping[str, object] | None:
+    """Read back what is in force and in use in a running container.
+
+    Called: when a container is inspected.
+    Given: the plugin's own section as it is in force; the instance's name.
+    Return: what the kernel tells, by names of the plugin's own, as JSON has it; None where it has ended.
+    Must not: change anything.
+    If it raises: OSError is shown in place of the values.
+    Example: `return {"pids": {"current": 3, "max": 64}}`.
     """

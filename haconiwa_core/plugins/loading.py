@@ -5,13 +5,13 @@ stevedore loads, pluggy registers, validates and calls. Nothing outside this pac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 from stevedore.named import NamedExtensionManager
 
-from haconiwa_core.errors import PluginError
+from haconiwa_core.errors import PluginError, Problem
 from haconiwa_core.feature import Feature
 from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.discovery import GROUP, Installed, installed, usable
@@ -19,7 +19,9 @@ from haconiwa_core.plugins.entrypoints import EntryPoint
 
 if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
+    from haconiwa_core.finding import Finding
     from haconiwa_core.planning.context import Planning
+    from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step
 
 
@@ -71,17 +73,45 @@ class Plugins:
             raise _broken(name, f'its feature {feature.__name__} has the section "{feature.section}"')
         return feature
 
+    def expand(self, feature: Feature) -> list[Feature]:
+        """Return the features that a feature stands for."""
+        return self._collect("haconiwa_expand", feature.section, feature=feature)
+
     def facts(self, feature: Feature, planning: Planning) -> list[Fact]:
         """Return the facts that a feature's plugin publishes."""
-        return self._collect("haconiwa_facts", feature, planning)
+        return self._collect("haconiwa_facts", feature.section, feature=feature, planning=planning)
 
     def steps(self, feature: Feature, planning: Planning) -> list[Step]:
         """Return the steps that a feature's plugin makes of it."""
-        return self._collect("haconiwa_steps", feature, planning)
+        return self._collect("haconiwa_steps", feature.section, feature=feature, planning=planning)
 
-    def _collect(self, hook: str, feature: Feature, planning: Planning) -> list[Any]:
+    def check(self, feature: Feature, plan: Plan) -> list[Problem]:
+        """Return what a feature's plugin finds impossible in a finished plan."""
+        return self._collect("haconiwa_check", feature.section, feature=feature, plan=plan)
+
+    def update(self, old: Feature, new: Feature, planning: Planning) -> list[Step] | None:
+        """Return the steps of a live update; None where the plugin cannot do any."""
+        name = new.section
+        self._load(name)
+        if not any(impl.plugin_name == name for impl in self._manager.hook.haconiwa_update.get_hookimpls()):
+            return None
+        return self._collect("haconiwa_update", name, old=old, new=new, planning=planning)
+
+    def findings(self, name: str, plan: Plan) -> list[Finding]:
+        """Return what a plugin finds weak in a plan."""
+        return self._collect("haconiwa_findings", name, plan=plan)
+
+    def status(self, feature: Feature, instance: str) -> Mapping[str, object] | None:
+        """Return what a feature's plugin reads back of a running container."""
         self._load(feature.section)
-        results = self._hook(feature.section, hook)(feature=feature, planning=planning)
+        status: Mapping[str, object] | None = self._hook(feature.section, "haconiwa_status")(
+            feature=feature, name=instance
+        )
+        return status
+
+    def _collect(self, hook: str, name: str, **arguments: Any) -> list[Any]:
+        self._load(name)
+        results = self._hook(name, hook)(**arguments)
         return [item for result in results for item in result]
 
     def _hook(self, name: str, hook: str) -> Any:

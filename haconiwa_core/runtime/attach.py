@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
+from haconiwa_core.launch.local import Values
 from haconiwa_core.linux.host import KERNEL
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.launching import Launching
@@ -13,7 +14,9 @@ from haconiwa_core.runtime.processes import Child
 from haconiwa_core.runtime.record import Process
 
 
-def attach(plan: Plan, init: Process, streams: Mapping[str, int], launcher: Launcher | None = None) -> Child:
+def attach(
+    plan: Plan, name: str, first: Process, streams: Mapping[str, int], launcher: Launcher | None = None
+) -> Child:
     """Run a planned command in a container.
 
     It is this process's child, and has to be reaped: a pid namespace ends only when all that were
@@ -21,16 +24,17 @@ def attach(plan: Plan, init: Process, streams: Mapping[str, int], launcher: Laun
 
     Args:
         plan: of the entry "attach".
-        init: the container's first process.
+        name: the container's.
+        first: its first process.
         streams: descriptors for the standard streams that are inherited, by "stdin" ....
         launcher: what runs the program; a fork of this process by default.
 
     Raises:
         SetupError: a step failed, as it does when the container has ended; nothing is left.
     """
-    values = {f"caller-{stream}": descriptor for stream, descriptor in streams.items()}
-    identity = {"init": init.pid, "init-started": init.started}
-    launching = Launching(plan, {**values, **identity}, KERNEL, launcher or DirectLauncher(KERNEL))
+    values: Values = {f"caller-{stream}": descriptor for stream, descriptor in streams.items()}
+    values |= {"name": name, "first": first.pid, "first-started": first.started}
+    launching = Launching(plan, values, KERNEL, launcher or DirectLauncher(KERNEL))
     try:
         launching.run(lambda _: None)
     except BaseException:

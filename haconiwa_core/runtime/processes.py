@@ -9,7 +9,7 @@ import select
 import signal
 import struct
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux import constants as c
@@ -37,12 +37,12 @@ class End(NamedTuple):
     Attributes:
         exit_status: its own, or 128 + n for a signal n; None where the host program has
             taken it away, by ignoring SIGCHLD or by waiting for any child.
-        reason: what the status means.
+        reason: "exited", "signaled" or "unknown"; of a container also what a counter of the kernel's stands for.
         usage: None where the status is.
     """
 
     exit_status: int | None
-    reason: Literal["exited", "signaled", "unknown"]
+    reason: str
     usage: Usage | None
 
 

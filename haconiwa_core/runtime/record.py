@@ -90,6 +90,9 @@ class Record:
         supervisor, child: processes; the child is None until it exists.
         undo: in the order in which the steps ran.
         exit_status: of an exited container.
+        reason: why it has ended: "exited", "signaled", "unknown", or what a counter stands for.
+        cgroup: base and name of its control group, empty without one; all of it can be killed there.
+        counters: reason, path and field of each, read when the container has ended.
         version: of this format.
     """
 
@@ -103,6 +106,9 @@ class Record:
     child: Process | None = None
     undo: tuple[Undo, ...] = field(default=())
     exit_status: int | None = None
+    reason: str = ""
+    cgroup: tuple[str, ...] = ()
+    counters: tuple[tuple[str, str, str], ...] = ()
     version: int = VERSION
 
 
@@ -319,11 +325,21 @@ def _parse(data: Mapping[str, Any]) -> Record:
                 Undo(item["function"], tuple(item["arguments"]), item["plugin"], item["lasting"])
                 for item in data["undo"]
             ),
+            "cgroup": _texts(data["cgroup"]),
+            "counters": tuple(_texts(item) for item in data["counters"]),
         }
     )
+    if len(record.cgroup) not in (0, 2) or any(len(counter) != 3 for counter in record.counters):
+        raise ValueError("its control group is not told by base and name")
     for process in (record.supervisor, record.child):
         if process and not (type(process.pid) is int and type(process.started) is int and process.pid > 0):
             raise ValueError("a process has no pid")
     if not is_name(record.name):
         raise ValueError(f"{record.name!r} cannot name a container")
     return record
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{value!r} is no list of texts")
+    return tuple(value)

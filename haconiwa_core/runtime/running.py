@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, SetupError
+from haconiwa_core.linux.cgroups import read_counter
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import Child, End
@@ -21,6 +23,12 @@ class Running(Child):
         self.name = claim.name
         self.log = claim.directory / LOG_NAME
         self.end: End | None = None
+
+    def kill(self) -> None:
+        """Kill all of it; nothing happens when it has ended."""
+        super().kill()
+        if self._record.cgroup and self.end is None:
+            linux.kill_cgroup(*self._record.cgroup)
 
     def wait(self) -> int:
         """Wait for the end, clean up, and return the exit status: the command's own, or 128 + signal.
@@ -41,8 +49,12 @@ class Running(Child):
             SetupError: something that the container left on the host could not be removed; its
                 record stays.
         """
-        self.end = end = self.reap(with_group=True)
-        self._record = replace(self._record, child=None, status="exited", exit_status=end.exit_status)
+        end = self.reap(with_group=True)
+        raised = (reason for reason, path, field in self._record.counters if read_counter(path, field))
+        self.end = end = end._replace(reason=next(raised, end.reason))
+        self._record = replace(
+            self._record, child=None, status="exited", exit_status=end.exit_status, reason=end.reason
+        )
         failures = undo(self._record)
         if remove and not failures:
             self.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.launch.local import Values, resolve
 from haconiwa_core.linux.host import KERNEL
+from haconiwa_core.operation import Slot
 from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.launching import Launching
@@ -91,6 +93,11 @@ class Created:
             orphan=orphan,
             supervisor=Process.of_this(),
             undo=tuple(self._undo(planned) for planned in plan.undo_steps()),
+            cgroup=() if plan.place is None else (plan.place.base, self._text(plan.place.group)),
+            counters=tuple(
+                (item.reason, os.path.join(item.base, self._text(item.group), item.file), item.field)
+                for item in plan.counters
+            ),
         )
 
     @property
@@ -145,6 +152,9 @@ class Created:
         status: Status = "created" if self._plan.holds else "running"
         self._record = replace(self._record, child=Process.of(pid), status=status)
         self._claim.write(self._record)
+
+    def _text(self, value: str | Slot) -> str:
+        return str(resolve(value, self._values))
 
     def _undo(self, planned: PlannedStep) -> Undo:
         step = planned.step.undo

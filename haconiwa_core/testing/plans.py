@@ -10,7 +10,7 @@ from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
-from haconiwa_core.host import HostFacts
+from haconiwa_core.host import CgroupTree, HostFacts
 from haconiwa_core.planning.context import Entry
 from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.planning.planner import plan
@@ -19,6 +19,7 @@ from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.testing.published import INSTALLED, Published
 
 _LAST_CAPABILITY = 40
+_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
 
 
 def host(**changes: Any) -> HostFacts:
@@ -36,6 +37,7 @@ def host(**changes: Any) -> HostFacts:
         "last_capability": _LAST_CAPABILITY,
         "namespaces": ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"),
         "users": {"root": (0, 0), "www-data": (33, 33), "alice": (1000, 1001)},
+        "cgroups": (CgroupTree("/sys/fs/cgroup", 2, _CONTROLLERS, "/", delegated=False),),
         "groups": {"root": 0, "www-data": 33, "ssl-cert": 110, "alice": 1001},
     }
     return HostFacts(**{**facts, **changes})

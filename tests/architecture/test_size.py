@@ -4,9 +4,10 @@ import ast
 import io
 import tokenize
 
-from architecture.tree import SOURCES, docstrings, parse
+from architecture.tree import CORE, SOURCES, docstrings, parse
 
-CORE_LIMIT = 5000  # docs/decisions/0012
+CORE_LIMIT = 4500  # docs/decisions/0012
+VOCABULARY = CORE / "linux"
 MODULE_LIMIT = 400
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -33,7 +34,7 @@ def test_lines_of_code_are_counted():
 
 def test_the_core_is_tiny():
     sizes = {file: lines_of_code(file.read_text()) for file in SOURCES}
-    assert sum(sizes.values()) < CORE_LIMIT
+    assert sum(size for file, size in sizes.items() if VOCABULARY not in file.parents) < CORE_LIMIT
     assert {file: size for file, size in sizes.items() if size > MODULE_LIMIT} == {}
 
 

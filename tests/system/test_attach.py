@@ -75,7 +75,7 @@ def attached(running, container, *command, launcher=None, stdin=None):
     assert found == container
     entering = replace(found, command=command, stdin=found.stdin if stdin is None else "inherit")
     planned = plan(entering, gather(), PLUGINS, "attach")
-    return attach(planned, record.child, {"stdin": stdin or 0, "stdout": 1, "stderr": 2}, launcher)
+    return attach(planned, record.name, record.child, {"stdin": stdin or 0, "stdout": 1, "stderr": 2}, launcher)
 
 
 def ended(running):

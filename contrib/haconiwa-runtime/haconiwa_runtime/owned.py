@@ -79,7 +79,7 @@ class RunningContainer:
         self._runtime = runtime
         self._owners = runtime._containers
         self._container = container
-        self._init = Process.of(running.pid)
+        self._first = Process.of(running.pid)
         self._process = os.getpid()
         self._lock = Lock()
         self._finishing = Lock()
@@ -194,8 +194,8 @@ class RunningContainer:
         return prepared(entering, self._enter, input, timeout, max_output)
 
     def _enter(self, container: Container, streams: Mapping[str, int]) -> Attached:
-        planned = self._runtime._planned(container, "attach")
-        return Attached(attach(planned, self._init, streams, self._runtime._launcher))
+        planned = self._runtime._planned(container, "attach", running=self._container)
+        return Attached(attach(planned, self.name, self._first, streams, self._runtime._launcher))
 
     def logs(self) -> bytes:
         """Return what it has written to its log so far; nothing if its streams lead elsewhere.

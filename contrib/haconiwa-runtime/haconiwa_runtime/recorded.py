@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from haconiwa_core.errors import HaconiwaError, RecordError
-from haconiwa_core.linux import open_process
+from haconiwa_core.linux import kill_cgroup, open_process
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import is_readable, kill_all, status_of
@@ -83,10 +83,11 @@ def send_signal(store: Store, name: str, number: int) -> None:
     Raises:
         HaconiwaError: there is no such container, or it is not running.
     """
-    child = find(store, name).child
+    found = find(store, name)
+    child = found.child
     with suppress(ProcessLookupError), _opened(child) as pidfd:
         if number == signal.SIGKILL:
-            kill_all(child.pid, pidfd)
+            _kill(child.pid, pidfd, found.record)
         else:
             signal.pidfd_send_signal(pidfd, number)
 
@@ -107,7 +108,7 @@ def stop(store: Store, name: str, timeout: float) -> None:
         with suppress(ProcessLookupError), _opened(found.child) as pidfd:
             signal.pidfd_send_signal(pidfd, signal.SIGTERM)
             if not is_readable(pidfd, timeout):
-                kill_all(found.child.pid, pidfd)
+                _kill(found.child.pid, pidfd, found.record)
                 is_readable(pidfd)
     _await_record(store, name)
 
@@ -156,6 +157,12 @@ def remove(store: Store, name: str, *, force: bool = False) -> None:
         claim.remove()
     finally:
         claim.release()
+
+
+def _kill(pid: int, pidfd: int, record: Record) -> None:
+    kill_all(pid, pidfd)
+    if record.cgroup:
+        kill_cgroup(*record.cgroup)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
@@ -24,15 +24,15 @@ class Result:
         exit_status: the command's own, or 128 + n for a signal n; None where the host program has
             taken it away, by ignoring SIGCHLD or by waiting for any child.
         stdout, stderr: what was written to the streams that the definition leaves at "inherit".
-        reason: "exited", "signaled" or "unknown" as the container has ended by itself; "timeout"
-            or "output-limit" where it was ended or its output was cut.
+        reason: "exited", "signaled" or "unknown" as the container has ended by itself, "oom" where a control
+            group's memory ran out; "timeout" or "output-limit" where it was ended or its output was cut.
         usage: None where the status is.
     """
 
     exit_status: int | None
     stdout: bytes
     stderr: bytes
-    reason: Literal["exited", "signaled", "unknown", "timeout", "output-limit"]
+    reason: str
     usage: Usage | None
 
 

@@ -152,10 +152,12 @@ class Runtime(Forked):
         planned = self._planned(container, hold=hold)
         return planned, self._store.claim_unique(container.name) if name is None else self._store.claim(name)
 
-    def _planned(self, container: Container, entry: Entry = "start", *, hold: bool = False) -> Plan:
+    def _planned(
+        self, container: Container, entry: Entry = "start", *, hold: bool = False, running: Container | None = None
+    ) -> Plan:
         # Plugins are loaded while planning, once.
         with self._planning:
-            return plan(container, self._host, self._plugins, entry, hold=hold)
+            return plan(container, self._host, self._plugins, entry, hold=hold, running=running)
 
     def _keep(self, running: Running, container: Container) -> RunningContainer:
         started = RunningContainer(running, self, container)

@@ -46,10 +46,10 @@ def main(options: Options, log: Log) -> int:
     """Run the command in the foreground; return its exit status, 128 + n for a signal n."""
     found = find(Store(), options.name)
     plugins = Plugins()
-    container = _changed(read_stored(found.record.container, plugins), options, plugins)
-    planned = plan(container, gather(), plugins, "attach")
+    running = read_stored(found.record.container, plugins)
+    planned = plan(_changed(running, options, plugins), gather(), plugins, "attach", running=running)
     with Forwarding() as forwarding, closing(choose_launcher(options.launcher)) as launcher:
-        process = forwarding.start(lambda: attach(planned, found.child, _STREAMS, launcher))
+        process = forwarding.start(lambda: attach(planned, options.name, found.child, _STREAMS, launcher))
         status = process.reap(with_group=False).exit_status
     return EXIT_SETUP if status is None else status
 
