@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.constants import LANDLOCK_CREATE_RULESET_VERSION
+from haconiwa_core.linux.host import system_call
 
 
 class CgroupTree(NamedTuple):
@@ -43,6 +47,9 @@ class HostFacts(NamedTuple):
         users: names with uid and primary gid, from the host's /etc/passwd.
         groups: names with gid, from the host's /etc/group.
         cgroups: mounted hierarchies of control groups, the one of version 2 first.
+        seccomp_actions: what a filter may answer, as the kernel names it (seccomp(2)).
+        landlock: version of the kernel's Landlock interface; 0 without it (landlock(7)).
+        lsms: active security modules, in their order; empty where securityfs is not mounted.
     """
 
     kernel: str
@@ -54,7 +61,10 @@ class HostFacts(NamedTuple):
     namespaces: tuple[str, ...]
     users: Mapping[str, tuple[int, int]]
     groups: Mapping[str, int]
-    cgroups: tuple[CgroupTree, ...] = ()
+    cgroups: tuple[CgroupTree, ...]
+    seccomp_actions: tuple[str, ...]
+    landlock: int
+    lsms: tuple[str, ...]
 
     def has_capability(self, number: int) -> bool:
         """Return whether the starter has a capability, by its CAP_* number."""
@@ -81,7 +91,8 @@ class HostFacts(NamedTuple):
             cgroups = tuple(
                 CgroupTree(**{**tree, "controllers": tuple(tree["controllers"])}) for tree in data["cgroups"]
             )
-            return HostFacts(**{**data, "namespaces": tuple(data["namespaces"]), "users": users, "cgroups": cgroups})
+            texts = {key: tuple(data[key]) for key in ("namespaces", "seccomp_actions", "lsms")}
+            return HostFacts(**{**data, **texts, "users": users, "cgroups": cgroups})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             text = f"not the facts of a host ({error})"
             hint = "write them with `haconiwa plan --show-host`"
@@ -102,6 +113,9 @@ def gather() -> HostFacts:
         users=users_by_name(Path("/etc/passwd").read_bytes()),
         groups=groups_by_name(Path("/etc/group").read_bytes()),
         cgroups=tuple(sorted(_cgroup_trees(), key=lambda tree: -tree.version)),
+        seccomp_actions=tuple(_read_if_there("/proc/sys/kernel/seccomp/actions_avail").split()),
+        landlock=_landlock_version(),
+        lsms=tuple(filter(None, _read_if_there("/sys/kernel/security/lsm").strip().split(","))),
     )
 
 
@@ -131,6 +145,22 @@ def _effective_capabilities() -> int:
         if line.startswith("CapEff:"):
             return int(line.split()[1], 16)
     raise HaconiwaError("/proc/self/status has no CapEff line; is /proc mounted?")
+
+
+def _read_if_there(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _landlock_version() -> int:
+    try:
+        return system_call(Call.landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        return 0
 
 
 def _cgroup_trees() -> Iterator[CgroupTree]:

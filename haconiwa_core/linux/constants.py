@@ -95,6 +95,8 @@ STATX_TYPE = 1
 # prctl(2), keyctl(2), rt_sigaction(2), waitid(2)
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_GET_NO_NEW_PRIVS = 39
 KEYCTL_JOIN_SESSION_KEYRING = 1
 SIG_SETMASK = 2
 SIGNALS = 64
@@ -120,6 +122,9 @@ IFREQ_SIZE = 40
 
 # prlimit(2)
 RLIM_INFINITY = LimitValue.RLIM_INFINITY
+
+# landlock_create_ruleset(2)
+LANDLOCK_CREATE_RULESET_VERSION = 1
 
 # uname(2): each field of struct utsname has this many bytes
 UTSNAME_FIELD = 65

@@ -38,6 +38,9 @@ def host(**changes: Any) -> HostFacts:
         "namespaces": ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"),
         "users": {"root": (0, 0), "www-data": (33, 33), "alice": (1000, 1001)},
         "cgroups": (CgroupTree("/sys/fs/cgroup", 2, _CONTROLLERS, "/", delegated=False),),
+        "seccomp_actions": ("kill_process", "kill_thread", "trap", "errno", "user_notif", "trace", "log", "allow"),
+        "landlock": 6,
+        "lsms": ("capability", "landlock", "yama", "apparmor"),
         "groups": {"root": 0, "www-data": 33, "ssl-cert": 110, "alice": 1001},
     }
     return HostFacts(**{**facts, **changes})

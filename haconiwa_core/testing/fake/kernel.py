@@ -13,7 +13,11 @@ import struct
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.testing.fake.files import refuse
+from haconiwa_core.testing.fake.filters import FilterCalls
+from haconiwa_core.testing.fake.landlock import LandlockCalls
 from haconiwa_core.testing.fake.mounts import FileCalls
+from haconiwa_core.testing.fake.privileges import PrivilegeCalls
+from haconiwa_core.testing.fake.scheduling import SchedulingCalls
 from haconiwa_core.testing.fake.state import HOST, Descriptor, write_at
 
 KINDS = {
@@ -26,13 +30,13 @@ KINDS = {
     c.CLONE_NEWPID: "pid",
     c.CLONE_NEWNET: "net",
 }
-_NEVER_REFUSED = (Call.keyctl, Call.prctl, Call.rt_sigaction, Call.rt_sigprocmask)
+_NEVER_REFUSED = (Call.keyctl, Call.rt_sigaction, Call.rt_sigprocmask)
 _HOST_NAME, _DOMAIN_NAME = 1, 5
 _OVERFLOW_ID = 65534
 _RESOURCES = 16
 
 
-class FakeKernel(FileCalls):
+class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, SchedulingCalls):
     """Called like what `haconiwa_core.launch.interpreter.linux_kernel` returns."""
 
     def __call__(self, number: int, *arguments: int) -> int:
