@@ -28,7 +28,7 @@ from threading import Thread
 
 from start import call, definition, make_root, peers
 
-OPEN_TREE, MOUNT_SETATTR, PIDFD_SEND_SIGNAL = 428, 442, 424
+OPEN_TREE, MOUNT_SETATTR, PIDFD_SEND_SIGNAL, LANDLOCK_CREATE_RULESET = 428, 442, 424, 444
 REQUEST = struct.Struct("ll4096s")
 ANSWER = struct.Struct("i")
 AT_FDCWD = -100
@@ -113,11 +113,12 @@ def serve(channel: socket.socket) -> None:
         number, flags, content = REQUEST.unpack(message)
         first = descriptors[0] if descriptors else AT_FDCWD
         arguments = {
-            OPEN_TREE: (content, ctypes.c_uint(flags)),
-            MOUNT_SETATTR: (b"", ctypes.c_uint(flags), content, ctypes.c_size_t(MOUNT_ATTR_SIZE)),
-            PIDFD_SEND_SIGNAL: (content[0], None, ctypes.c_uint(flags)),
+            OPEN_TREE: (first, content, ctypes.c_uint(flags)),
+            MOUNT_SETATTR: (first, b"", ctypes.c_uint(flags), content, ctypes.c_size_t(MOUNT_ATTR_SIZE)),
+            PIDFD_SEND_SIGNAL: (first, content[0], None, ctypes.c_uint(flags)),
+            LANDLOCK_CREATE_RULESET: (None, ctypes.c_size_t(0), ctypes.c_uint(flags)),
         }[number]
-        result = library.syscall(ctypes.c_long(number), first, *arguments)
+        result = library.syscall(ctypes.c_long(number), *arguments)
         if result < 0:
             channel.send(ANSWER.pack(-ctypes.get_errno()))
         elif number == OPEN_TREE:

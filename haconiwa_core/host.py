@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import LANDLOCK_CREATE_RULESET_VERSION
 from haconiwa_core.linux.host import system_call
+
+_CGROUP_FILESYSTEM = re.compile("cgroup2?")
 
 
 class CgroupTree(NamedTuple):
@@ -172,7 +175,7 @@ def _cgroup_trees() -> Iterator[CgroupTree]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ")[:3]
-        if not kind.startswith("cgroup"):
+        if not _CGROUP_FILESYSTEM.fullmatch(kind):
             continue
         root, mount = before.split(" ")[3:5]
         if kind == "cgroup2":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
@@ -49,18 +49,42 @@ class Overrides(NamedTuple):
         ]
         for name in self.disabled:
             container = container.without(name)
-        for name, changed in values.items():
-            present = container.feature(name)
-            kept = {}
-            if present:
-                kept = {item.name: getattr(present, item.name) for item in dataclasses.fields(present)}
-            feature, found = build_section(name, {**kept, **changed}, plugins)
-            problems += [problem._replace(file=_PLACE) for problem in found]
-            if feature:
-                container += feature.at(Source(_PLACE, 0))
+        try:
+            container = with_values(container, values, plugins, _PLACE)
+        except DefinitionError as error:
+            problems += error.problems
         if problems:
             raise DefinitionError(problems)
         return container
+
+
+def with_values(
+    container: Container, values: Mapping[str, Mapping[str, Any]], plugins: Plugins, place: str = ""
+) -> Container:
+    """Return a container some of whose sections have other values, or are added.
+
+    Args:
+        container: to be changed.
+        values: of options, by section; what is not there stays.
+        plugins: where the features come from.
+        place: where the values were written, for messages.
+
+    Raises:
+        DefinitionError: with all problems of the values.
+    """
+    problems: list[Problem] = []
+    for name, changed in values.items():
+        present = container.feature(name)
+        kept = {}
+        if present:
+            kept = {item.name: getattr(present, item.name) for item in dataclasses.fields(present)}
+        feature, found = build_section(name, {**kept, **changed}, plugins)
+        problems += [problem._replace(file=place) for problem in found]
+        if feature:
+            container += feature.at(Source(place, 0))
+    if problems:
+        raise DefinitionError(problems)
+    return container
 
 
 def _setting(text: str, values: dict[str, dict[str, Any]]) -> tuple[str, Problem | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from haconiwa_core import linux
-from haconiwa_core.facts import CgroupPlace, Counter, Namespace
+from haconiwa_core.facts import CgroupPlace, Namespace
 from haconiwa_core.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWPID,
@@ -54,8 +54,7 @@ def assembled(planning: Planning, steps: tuple[PlannedStep, ...], *, hold: bool)
         tuple(owners),
         tuple(planning.inputs),
         tuple(_notes(planning)),
-        planning.facts.get(CgroupPlace),
-        tuple(planning.facts.all(Counter)),
+        planning.facts,
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
-from haconiwa_core.facts import CgroupPlace, Counter
+from haconiwa_core.facts import Facts
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Buffer, Data, Operation, Slot
@@ -81,8 +81,7 @@ class Plan:
         owners: for each instruction of the program, across its processes, the step it belongs to.
         inputs: files that planning has read.
         notes: what a person should know of this plan.
-        place: the container's control group, if it has one.
-        counters: by which the kernel tells why a container has ended.
+        facts: what the features have published.
     """
 
     container: Container
@@ -93,8 +92,7 @@ class Plan:
     owners: tuple[PlannedStep, ...]
     inputs: tuple[Input, ...]
     notes: tuple[str, ...]
-    place: CgroupPlace | None = None
-    counters: tuple[Counter, ...] = ()
+    facts: Facts = field(compare=False)
 
     @property
     def holds(self) -> bool:

@@ -58,24 +58,21 @@ def plan(
             plugins.feature_class(feature.section)
             usable += [] if feature.section in wrong else [feature]
         except PluginError as error:
-            problems.append(_located(Problem(str(error)), feature))
+            problems.append(located(Problem(str(error)), feature))
             wrong.add(feature.section)
 
     planning = Planning(container, host, entry, running)
     steps: list[PlannedStep] = []
     for feature in usable:
-        try:
-            for fact in plugins.facts(feature, planning):
-                planning.facts.publish(fact, feature.section)
-        except DefinitionError as error:
-            problems += [_located(problem, feature) for problem in error.problems]
-            wrong.add(feature.section)
+        complaints = publish(planning, feature, plugins)
+        problems += complaints
+        wrong |= {feature.section} if complaints else set()
     found = _located_all(refusals(planning), container)
     for feature in usable:
         try:
             steps += [PlannedStep(feature.section, step) for step in plugins.steps(feature, planning)]
         except DefinitionError as error:
-            found += [_located(problem, feature) for problem in error.problems]
+            found += [located(problem, feature) for problem in error.problems]
     # What a feature would have provided that is itself wrong is not missing.
     problems += [problem for problem in found if not any(section and section in problem.hint for section in wrong)]
     _raise(_distinct(problems))
@@ -85,8 +82,18 @@ def plan(
     for planned in steps:
         _check_step(planned)
     made = assembled(planning, ordered(steps, planning.facts), hold=hold)
-    _raise([_located(problem, feature) for feature in usable for problem in plugins.check(feature, made)])
+    _raise([located(problem, feature) for feature in usable for problem in plugins.check(feature, made)])
     return made
+
+
+def publish(planning: Planning, feature: Feature, plugins: Plugins) -> list[Problem]:
+    """Let a feature publish its facts; return what is wrong with it."""
+    try:
+        for fact in plugins.facts(feature, planning):
+            planning.facts.publish(fact, feature.section)
+    except DefinitionError as error:
+        return [located(problem, feature) for problem in error.problems]
+    return []
 
 
 def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins) -> list[Plan]:
@@ -149,7 +156,7 @@ def _distinct(problems: Sequence[Problem]) -> list[Problem]:
     return list(dict.fromkeys(problems))
 
 
-def _located(problem: Problem, feature: Feature) -> Problem:
+def located(problem: Problem, feature: Feature) -> Problem:
     """Add what a plugin need not know: its section, and where it was written."""
     file, line = feature.place
     return Problem(
@@ -163,11 +170,11 @@ def _located(problem: Problem, feature: Feature) -> Problem:
 
 
 def _located_all(problems: Sequence[Problem], container: Container) -> list[Problem]:
-    located = []
+    found = []
     for problem in problems:
         feature = container.feature(problem.section)
-        located.append(_located(problem, feature) if feature else problem)
-    return located
+        found.append(located(problem, feature) if feature else problem)
+    return found
 
 
 def _check_step(planned: PlannedStep) -> None:

@@ -23,6 +23,7 @@ from haconiwa_core.linux.host import start_time
 
 VERSION = 1
 FILE_NAME = "record.json"
+CHANGES_NAME = "changes.json"
 
 _SIZE_LIMIT = 4 << 20
 _UNIQUE_ATTEMPTS = 64
@@ -91,7 +92,7 @@ class Record:
         undo: in the order in which the steps ran.
         exit_status: of an exited container.
         reason: why it has ended: "exited", "signaled", "unknown", or what a counter stands for.
-        cgroup: base and name of its control group, empty without one; all of it can be killed there.
+        group: base and name of its control group, empty without one; all of it can be killed there.
         counters: reason, path and field of each, read when the container has ended.
         version: of this format.
     """
@@ -107,7 +108,7 @@ class Record:
     undo: tuple[Undo, ...] = field(default=())
     exit_status: int | None = None
     reason: str = ""
-    cgroup: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
     counters: tuple[tuple[str, str, str], ...] = ()
     version: int = VERSION
 
@@ -250,20 +251,41 @@ class Store:
             RecordError: there is none, or it is not a record that this version understands.
         """
         path = self.directory / name / FILE_NAME
+        text = _read(path)
+        if text is None:
+            raise RecordError(f"there is no container named {name}")
+        changes = _read(path.with_name(CHANGES_NAME)) or "{}"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            with os.fdopen(descriptor, encoding="utf-8") as file:
-                text = file.read(_SIZE_LIMIT + 1)
-        except FileNotFoundError as error:
-            raise RecordError(f"there is no container named {name}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecordError(f"cannot read {path}: {error}") from error
-        if len(text) > _SIZE_LIMIT:
-            raise RecordError(f"{path} is larger than a record can be")
-        try:
-            return _parse(json.loads(text))
+            record = _parse(json.loads(text))
+            changed = json.loads(changes)
+            if changed:
+                features = {**record.container["features"], **changed}
+                record = replace(record, container={**record.container, "features": features})
+            return record
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise RecordError(f"{path} is damaged: {error}; end what it started, and remove {path.parent}") from error
+
+    def change(self, name: str, features: Mapping[str, Any]) -> None:
+        """Note that sections of a running container have other values than at its start.
+
+        The record itself is its supervisor's to write: what has changed lies beside it.
+
+        Args:
+            name: of the instance.
+            features: the values of all sections that differ from the record's.
+
+        Raises:
+            RecordError: it cannot be written, as when the container has been forgotten.
+        """
+        path = self.directory / name / CHANGES_NAME
+        new = path.with_suffix(".new")
+        try:
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(features, file, default=_parts)
+            os.rename(new, path)
+        except OSError as error:
+            raise RecordError(f"cannot write {path}: {error.strerror}") from error
 
     def records(self) -> Iterator[Record]:
         """Yield all records that can be read."""
@@ -272,6 +294,21 @@ class Store:
                 yield self.read(name)
             except RecordError:
                 continue  # Vanished between listing and reading, or damaged, which `gc` reports.
+
+
+def _read(path: Path) -> str | None:
+    """Return a file's text; None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            text = file.read(_SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"cannot read {path}: {error}") from error
+    if len(text) > _SIZE_LIMIT:
+        raise RecordError(f"{path} is larger than a record can be")
+    return text
 
 
 def state_directory() -> Path:
@@ -325,11 +362,11 @@ def _parse(data: Mapping[str, Any]) -> Record:
                 Undo(item["function"], tuple(item["arguments"]), item["plugin"], item["lasting"])
                 for item in data["undo"]
             ),
-            "cgroup": _texts(data["cgroup"]),
+            "group": _texts(data["group"]),
             "counters": tuple(_texts(item) for item in data["counters"]),
         }
     )
-    if len(record.cgroup) not in (0, 2) or any(len(counter) != 3 for counter in record.counters):
+    if len(record.group) not in (0, 2) or any(len(counter) != 3 for counter in record.counters):
         raise ValueError("its control group is not told by base and name")
     for process in (record.supervisor, record.child):
         if process and not (type(process.pid) is int and type(process.started) is int and process.pid > 0):

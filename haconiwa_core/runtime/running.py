@@ -27,8 +27,8 @@ class Running(Child):
     def kill(self) -> None:
         """Kill all of it; nothing happens when it has ended."""
         super().kill()
-        if self._record.cgroup and self.end is None:
-            linux.kill_cgroup(*self._record.cgroup)
+        if self._record.group and self.end is None:
+            linux.kill_cgroup(*self._record.group)
 
     def wait(self) -> int:
         """Wait for the end, clean up, and return the exit status: the command's own, or 128 + signal.

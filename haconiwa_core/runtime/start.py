@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from haconiwa_core.errors import SetupError
+from haconiwa_core.facts import CgroupPlace, Counter
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.interpreter import Kernel
@@ -93,10 +94,10 @@ class Created:
             orphan=orphan,
             supervisor=Process.of_this(),
             undo=tuple(self._undo(planned) for planned in plan.undo_steps()),
-            cgroup=() if plan.place is None else (plan.place.base, self._text(plan.place.group)),
+            group=self._group(),
             counters=tuple(
                 (item.reason, os.path.join(item.base, self._text(item.group), item.file), item.field)
-                for item in plan.counters
+                for item in plan.facts.all(Counter)
             ),
         )
 
@@ -152,6 +153,10 @@ class Created:
         status: Status = "created" if self._plan.holds else "running"
         self._record = replace(self._record, child=Process.of(pid), status=status)
         self._claim.write(self._record)
+
+    def _group(self) -> tuple[str, ...]:
+        place = self._plan.facts.get(CgroupPlace)
+        return (place.base, self._text(place.group)) if place else ()
 
     def _text(self, value: str | Slot) -> str:
         return str(resolve(value, self._values))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
 from signal import SIGKILL, SIGTERM
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from haconiwa_core.container import Container
 from haconiwa_core.runtime.processes import is_readable
@@ -142,6 +142,10 @@ class AsyncRunningContainer:
         """As `RunningContainer.exec`; a cancellation kills the command."""
         run = self._container._exec(command, env, workdir, input, timeout, max_output)
         return await self._threads.run(run, check)
+
+    async def update(self, **sections: Mapping[str, Any]) -> None:
+        """As `RunningContainer.update`."""
+        await self._threads.call(partial(self._container.update, **sections))
 
     async def logs(self) -> bytes:
         """As `RunningContainer.logs`."""

@@ -197,6 +197,20 @@ class RunningContainer:
         planned = self._runtime._planned(container, "attach", running=self._container)
         return Attached(attach(planned, self.name, self._first, streams, self._runtime._launcher))
 
+    def update(self, **sections: Mapping[str, Any]) -> None:
+        """Change options of its features while it runs, or leave all as it was.
+
+        Args:
+            sections: new values of options by section, "-" written as "_": `update(cgroup={"memory": "512M"})`.
+
+        Raises:
+            DefinitionError: it would be wrong, or an option cannot change in a running container.
+            SetupError: the kernel refuses; what was changed before is taken back.
+            HaconiwaError: it has ended.
+        """
+        self._check_process()
+        self._container = self._runtime._update(self.name, sections)
+
     def logs(self) -> bytes:
         """Return what it has written to its log so far; nothing if its streams lead elsewhere.
 

@@ -161,8 +161,8 @@ def remove(store: Store, name: str, *, force: bool = False) -> None:
 
 def _kill(pid: int, pidfd: int, record: Record) -> None:
     kill_all(pid, pidfd)
-    if record.cgroup:
-        kill_cgroup(*record.cgroup)
+    if record.group:
+        kill_cgroup(*record.group)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from threading import Lock
+from typing import Any
 
 from haconiwa_core.container import Container
+from haconiwa_core.definition.overrides import with_values
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.context import Entry
@@ -158,6 +160,19 @@ class Runtime(Forked):
         # Plugins are loaded while planning, once.
         with self._planning:
             return plan(container, self._host, self._plugins, entry, hold=hold, running=running)
+
+    def _update(self, name: str, sections: Mapping[str, Mapping[str, Any]]) -> Container:
+        from haconiwa_runtime.updates import update
+
+        changes = {section.replace("_", "-"): values for section, values in sections.items()}
+        with self._planning:
+            return update(
+                self._store,
+                name,
+                lambda container: with_values(container, changes, self._plugins),
+                self._host,
+                self._plugins,
+            )
 
     def _keep(self, running: Running, container: Container) -> RunningContainer:
         started = RunningContainer(running, self, container)

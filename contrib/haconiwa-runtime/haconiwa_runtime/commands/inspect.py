@@ -8,10 +8,12 @@ from typing import Any
 
 from haconiwa_core.cli.arguments import add_format
 from haconiwa_core.cli.output import print_json, print_table
+from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.log import Log
+from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Store
-from haconiwa_runtime.recorded import find
+from haconiwa_runtime.recorded import Found, find
 
 HELP = "show all that is known of a container"
 
@@ -27,12 +29,28 @@ def main(options: Options, log: Log) -> int:
     store = Store()
     found = find(store, options.name)
     directory = store.directory / options.name
-    facts = {**asdict(found.record), "status": found.state, "log": str(directory / LOG_NAME)}
+    facts = {**asdict(found.record), "status": found.state, "log": str(directory / LOG_NAME), **_in_force(found)}
     if options.format == "json":
         print_json(facts)
     else:
         print_table(("WHAT", "VALUE"), list(_rows("", facts)))
     return 0
+
+
+def _in_force(found: Found) -> dict[str, Any]:
+    """Return what the plugins of a running container's features read back of it."""
+    if found.state != "running":
+        return {}
+    plugins = Plugins()
+    told: dict[str, Any] = {}
+    for feature in read_stored(found.record.container, plugins).features:
+        try:
+            status = plugins.status(feature, found.record.name)
+        except OSError as error:
+            status = {"problem": f"cannot be read back: {error}"}
+        if status is not None:
+            told[feature.section] = status
+    return {"in_force": told} if told else {}
 
 
 def _rows(prefix: str, value: Any) -> list[tuple[str, str]]:
