@@ -254,14 +254,10 @@ class Store:
         text = _read(path)
         if text is None:
             raise RecordError(f"there is no container named {name}")
-        changes = _read(path.with_name(CHANGES_NAME)) or "{}"
+        changes = _read(path.with_name(CHANGES_NAME))
         try:
             record = _parse(json.loads(text))
-            changed = json.loads(changes)
-            if changed:
-                features = {**record.container["features"], **changed}
-                record = replace(record, container={**record.container, "features": features})
-            return record
+            return record if changes is None else _changed(record, json.loads(changes))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise RecordError(f"{path} is damaged: {error}; end what it started, and remove {path.parent}") from error
 
@@ -374,6 +370,13 @@ def _parse(data: Mapping[str, Any]) -> Record:
     if not is_name(record.name):
         raise ValueError(f"{record.name!r} cannot name a container")
     return record
+
+
+def _changed(record: Record, features: Any) -> Record:
+    if not isinstance(features, dict) or not all(isinstance(values, dict) for values in features.values()):
+        raise ValueError("its changes are no values of sections")
+    merged = {**record.container["features"], **features}
+    return replace(record, container={**record.container, "features": merged})
 
 
 def _texts(value: Any) -> tuple[str, ...]:
