@@ -37,6 +37,7 @@ class Container:
         stdin, stdout, stderr: "inherit", "null", "log" (output only), "file:PATH" inside the
             container, or "host:PATH" on the host; output files are appended to, mode 0600.
         folder: where relative paths of the host start; the definition's folder.
+        unread: what could not be read of it where it was written; any of these refuses its plan.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Container:
     stdout: str = "inherit"
     stderr: str = "inherit"
     folder: str = ""
+    unread: Sequence[Problem] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", written_at())
@@ -102,7 +104,14 @@ class Container:
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with the container and with the options of its features."""
-        return [*_own_problems(self), *_feature_problems(self)]
+        problems = [*self.unread, *_own_problems(self), *_feature_problems(self)]
+        # What was found while reading knows its line.
+        by_subject = {(item.section, item.key, item.text): item for item in reversed(problems)}
+        return list(reversed(by_subject.values()))
+
+    def noting(self, problems: Sequence[Problem]) -> Container:
+        """Return the container with more that could not be read of it."""
+        return replace(self, unread=(*self.unread, *problems)).at(self.place)
 
 
 def _given(value: Any) -> Any:

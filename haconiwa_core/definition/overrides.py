@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.sections import build_section
-from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.errors import Problem
 from haconiwa_core.feature import Source
 from haconiwa_core.plugins.loading import Plugins
 
@@ -29,11 +29,7 @@ class Overrides(NamedTuple):
     settings: Sequence[str] = ()
 
     def apply(self, container: Container, plugins: Plugins) -> Container:
-        """Return the changed container.
-
-        Raises:
-            DefinitionError: with all problems of the changes.
-        """
+        """Return the changed container, with all that is wrong in the changes (`Container.problems`)."""
         problems: list[Problem] = []
         values: dict[str, dict[str, Any]] = {name: {} for name in self.enabled}
         for text in self.settings:
@@ -49,28 +45,19 @@ class Overrides(NamedTuple):
         ]
         for name in self.disabled:
             container = container.without(name)
-        try:
-            container = with_values(container, values, plugins, _PLACE)
-        except DefinitionError as error:
-            problems += error.problems
-        if problems:
-            raise DefinitionError(problems)
-        return container
+        return with_values(container.noting(problems), values, plugins, _PLACE)
 
 
 def with_values(
     container: Container, values: Mapping[str, Mapping[str, Any]], plugins: Plugins, place: str = ""
 ) -> Container:
-    """Return a container some of whose sections have other values, or are added.
+    """Return a container some of whose sections have other values, or are added, with all that is wrong in these.
 
     Args:
         container: to be changed.
         values: of options, by section; what is not there stays.
         plugins: where the features come from.
         place: where the values were written, for messages.
-
-    Raises:
-        DefinitionError: with all problems of the values.
     """
     problems: list[Problem] = []
     for name, changed in values.items():
@@ -82,9 +69,7 @@ def with_values(
         problems += [problem._replace(file=place) for problem in found]
         if feature:
             container += feature.at(Source(place, 0))
-    if problems:
-        raise DefinitionError(problems)
-    return container
+    return container.noting(problems)
 
 
 def _setting(text: str, values: dict[str, dict[str, Any]]) -> tuple[str, Problem | None]:

@@ -10,14 +10,14 @@ from haconiwa_core.plugins.loading import Plugins
 
 
 def read(path: str, plugins: Plugins) -> list[Container]:
-    """Return the containers that a file defines.
+    """Return the containers that a file defines, each with all that is wrong in it (`Container.problems`).
 
     Args:
         path: ending in .py or .toml.
         plugins: where the features of a TOML file come from.
 
     Raises:
-        DefinitionError: with all problems of the file, or because it cannot be read or trusted.
+        DefinitionError: the file cannot be read or trusted, or defines nothing.
     """
     file = Path(path)
     if file.suffix == ".toml":

@@ -21,10 +21,10 @@ _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*[=.]")
 
 
 def read_toml(file: Path, plugins: Plugins) -> Container:
-    """Return the container that a TOML file defines.
+    """Return the container that a TOML file defines, with all that is wrong in it (`Container.problems`).
 
     Raises:
-        DefinitionError: with all problems of the file, or because it cannot be read or trusted.
+        DefinitionError: the file cannot be read or trusted, or is no TOML.
     """
     try:
         text = read_trusted(file).decode()
@@ -62,9 +62,7 @@ def read_toml(file: Path, plugins: Plugins) -> Container:
         Problem(found.text, found.section, found.key, str(file), lines.find(found.section, found.key), found.hint)
         for found in container.problems()
     ]
-    if problems:
-        raise DefinitionError(problems)
-    return container
+    return container.noting(problems)
 
 
 def _container(own: Mapping[str, Any], features: list[Feature], file: Path, lines: _Lines) -> Container:

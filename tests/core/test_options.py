@@ -66,7 +66,7 @@ CASES = [
     ({"name": 1}, ("name", "must be a string, not 1", "")),
     ({"visible": 1}, ("visible", "must be true or false, not 1", "")),
     ({"scale": True}, ("scale", "must be a number, not True", "")),
-    ({"size": "fat"}, ("size", "must be an integer or 'fit', not 'fat'", "")),
+    ({"size": "fat"}, ("size", "must be an integer or 'fit', not 'fat'", 'did you mean "fit"?')),
     ({"size": True}, ("size", "must be an integer or 'fit', not True", "")),
     ({"points": "abc"}, ("points", "must be a list of a table with x, y, not 'abc'", "")),
     ({"points": [{"x": 1}, {"x": "1"}]}, ("points[1].x", "must be an integer, not '1'", "")),

@@ -10,6 +10,12 @@ LAMP = Sample("lamp", options=[("level", int, 1), ("colours", tuple[str, ...], (
 PLUGINS = plugins_of(LAMP)
 
 
+def problems(file):
+    """Return what keeps a file from being read, or else what is wrong in it."""
+    found = problems_of(read, str(file), PLUGINS)
+    return found or [str(problem) for container in read(str(file), PLUGINS) for problem in container.problems()]
+
+
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "web.toml"
@@ -46,7 +52,7 @@ def test_all_problems_come_together_with_their_lines(file):
         "[lamb]\n"
         "level = 1\n"
     )
-    assert problems_of(read, str(file), PLUGINS) == [
+    assert problems(file) == [
         f'{file}:1: unknown key "nam"; did you mean "name"?',
         f'{file}:8: lamp.levle: unknown key "levle"; did you mean "level"?',
         f"{file}:7: lamp.level: must be an integer, not 'high'",
@@ -74,7 +80,7 @@ SHAPES = [
 @pytest.mark.parametrize(("text", "expected"), SHAPES)
 def test_a_wrong_shape_is_one_problem(file, text, expected):
     file.write_text(text)
-    (problem,) = problems_of(read, str(file), PLUGINS)
+    (problem,) = problems(file)
     assert expected in problem
     assert problem.startswith(str(file))
 
@@ -83,13 +89,13 @@ def test_a_wrong_shape_is_one_problem(file, text, expected):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_file_holds_is_a_definition_or_a_problem(file, content):
     file.write_bytes(content)
-    problems = problems_of(read, str(file), PLUGINS)
-    assert problems or read(str(file), PLUGINS)
+    found = problems(file)
+    assert found or read(str(file), PLUGINS)
 
 
 @pytest.mark.parametrize("name", ["absent.toml", "absent.py", "noext", "x.yaml", "folder.toml", "folder.py"])
 def test_what_is_no_definition_file_is_a_problem(tmp_path, name):
     if name.startswith("folder"):
         (tmp_path / name).mkdir()
-    (problem,) = problems_of(read, str(tmp_path / name), PLUGINS)
+    (problem,) = problems(tmp_path / name)
     assert name in problem
