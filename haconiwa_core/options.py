@@ -165,7 +165,8 @@ def _convert_union(value: Any, choices: tuple[Any, ...], key: str) -> tuple[Any,
         if len(better) == 1:
             return value, better[0]
     wanted = " or ".join(describe(choice) for choice in choices if choice is not types.NoneType)
-    return value, [Complaint(key, f"must be {wanted}, not {value!r}")]
+    hint = next((found.hint for _, complaints in attempts for found in complaints if found.hint), "")
+    return value, [Complaint(key, f"must be {wanted}, not {value!r}", hint)]
 
 
 def _convert_tuple(value: Any, annotation: Any, key: str) -> tuple[Any, list[Complaint]]:

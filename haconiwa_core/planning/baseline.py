@@ -56,7 +56,9 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
     yield Step(Stage.EXEC, linux.close_descriptors_on_exec)
     yield Step(Stage.EXEC, linux.report, Stage.EXEC)
     candidates, command, environment = _command(planning)
-    if wrapper := planning.facts.get(Wrapper):
+    wrapper = planning.facts.get(Wrapper)
+    # What is attached is not the first process, and has nobody else's children to look after.
+    if wrapper and planning.entry == "start":
         yield Step(Stage.EXEC, linux.execute_open_file, wrapper.program, (*wrapper.arguments, *command), environment)
     else:
         yield Step(Stage.EXEC, linux.execute, candidates, command, environment)

@@ -5,11 +5,12 @@ from core.support import Sample, plan_of, problems_of
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
-from haconiwa_core.facts import Facts, FreshFilesystem, Namespace, NewRoot
+from haconiwa_core.facts import Facts, FreshFilesystem, Namespace, NewRoot, Wrapper
 from haconiwa_core.linux.constants import CLONE_NEWUTS
+from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
-from haconiwa_core.testing import functions
+from haconiwa_core.testing import functions, plan_of as plan_with, planned_steps
 
 UTS = Namespace("uts", CLONE_NEWUTS)
 
@@ -74,3 +75,11 @@ def test_a_features_step_replaces_the_cores_own():
     masks = [planned for planned in plan_of(sample).steps if planned.step.function is linux.set_file_mode_mask]
     assert [(planned.plugin, planned.step.arguments) for planned in masks] == [("mask", (0o077,))]
     assert "set_file_mode_mask" in functions(plan_of(), "core")
+
+
+@pytest.mark.parametrize(("entry", "last"), [("start", "execute_open_file"), ("attach", "execute")])
+def test_only_the_first_process_is_started_by_another_program(entry, last):
+    facts = (Wrapper(Slot("program"), ("init", "--")),)
+    planned = planned_steps(plan_with(facts=facts, entry=entry, command=["sh"]))[-1].step
+    assert planned.function.__name__ == last
+    assert planned.arguments[1] == (("init", "--", "sh") if entry == "start" else ("sh",))

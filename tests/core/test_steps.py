@@ -1,11 +1,16 @@
 """What a step may be: plain data, nothing of a plugin in the child, an undo that needs no plugin."""
 
+import errno
+
 import pytest
 from core.support import Sample, plan_of
 
 from haconiwa_core import linux
 from haconiwa_core.errors import PluginError
-from haconiwa_core.operation import Slot
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.vocabulary import advises, lowers
+from haconiwa_core.operation import Operation, Slot
+from haconiwa_core.runtime.remedies import remedy_for
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
@@ -56,3 +61,16 @@ def test_a_plugins_code_never_runs_in_the_child(stage):
 def test_on_the_host_any_importable_function_may_run(stage):
     rows = plan_of(Sample("sample", steps=[Step(stage, host_function, "/x")])).rows()
     assert (stage.name, "sample", "host_function('/x')", "") in rows
+
+
+def test_a_plugins_function_says_what_to_do_when_it_fails():
+    @lowers
+    @advises({errno.EPERM: "ask somebody", 0: "look again"})
+    def act():
+        yield Operation(Call.setsid)
+
+    plan = plan_of(Sample("sample", steps=[Step(Stage.LIMITS, act)]))
+    (planned,) = [each for each in plan.steps if each.plugin == "sample"]
+    assert remedy_for(plan, planned, errno.EPERM) == "ask somebody"
+    assert remedy_for(plan, planned, 0) == "look again"
+    assert remedy_for(plan, planned, errno.ENOENT) == ""
