@@ -27,12 +27,14 @@ class Distribution:
         name: of the distribution.
         package: that it installs.
         tests: the folder of its own tests.
+        others: what it needs that is not of this tree.
     """
 
     folder: Path
     name: str
     package: str
     tests: Path
+    others: tuple[str, ...]
 
     @property
     def environment(self) -> str:
@@ -50,7 +52,9 @@ def distributions() -> Iterator[Distribution]:
         data: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
         folder = file.parent
         tests = folder / "tests" / "core" if folder == ROOT else folder / "tests"
-        yield Distribution(folder, data["project"]["name"], data["project"]["name"].replace("-", "_"), tests)
+        name: str = data["project"]["name"]
+        others = tuple(needed for needed in data["project"]["dependencies"] if not needed.startswith("haconiwa-"))
+        yield Distribution(folder, name, name.replace("-", "_"), tests, others)
 
 
 @impl
@@ -78,6 +82,8 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
         if distribution.folder != ROOT:
             install = f"uv pip install --quiet --no-index --find-links {wheels} --reinstall-package"
             commands.insert(0, f"{install} {distribution.name} {distribution.name}")
+            if distribution.others:
+                commands.insert(0, f"uv pip install --quiet {' '.join(distribution.others)}")
         loader = MemoryLoader(description=f"{distribution.name} alone", commands=_parsed(commands))
         state.conf.memory_seed_loaders[distribution.environment].append(loader)
     built = [f"uv build --quiet --wheel --out-dir {wheels} {distribution.folder}" for distribution in everything]

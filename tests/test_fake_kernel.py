@@ -7,15 +7,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from haconiwa_scheduling import LAST_CPU
+from haconiwa_scheduling.kernel import (
+    IoClass,
+    Policy,
+    set_affinity,
+    set_deadline,
+    set_io_priority,
+    set_nice,
+    set_policy,
+)
 
 from haconiwa_core import linux
 from haconiwa_core.container import DEFAULT_PATH
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel, Memory, linux_kernel, run
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.operation import Operation, Slot
+from haconiwa_core.operation import Data, Operation, Slot
 from haconiwa_core.program import Assembler
-from haconiwa_core.testing import Executed, Failed, FakeKernel, host_files_with, needs_root, plan_of, run_program
+from haconiwa_core.testing import (
+    Executed,
+    Failed,
+    FakeKernel,
+    host_files_with,
+    needs_landlock,
+    needs_root,
+    plan_of,
+    run_program,
+)
 
 TREE = {
     "directory": {"below": {}},
@@ -33,7 +52,7 @@ UNKNOWN = 99
 Operations = Sequence[Operation]
 
 
-def call(name: str, *arguments: int | bytes | Slot) -> Operation:
+def call(name: str, *arguments: int | bytes | Slot | Data) -> Operation:
     return Operation(Call[name], arguments)
 
 
@@ -51,6 +70,49 @@ MAPLESS = (*linux.unshare(c.CLONE_NEWUSER),)
 MAPLESS_MOUNTS = (*linux.unshare(c.CLONE_NEWUSER | c.CLONE_NEWNS),)
 HOW = struct.pack("QQQ", os.O_PATH, 0, 0)
 ATTRIBUTES = struct.pack("QQQQ", c.MOUNT_ATTR_RDONLY, 0, 0, 0)
+CAP_CHOWN = 0
+# ld [0]; ret ALLOW
+ALLOWED = struct.pack("HBBIHBBI", 0x20, 0, 0, 0, 0x06, 0, 0, 0x7FFF0000)
+FILTER = Data(struct.pack("HxxxxxxQ", 2, 0), ((8, ALLOWED),))
+# One byte, and a descriptor that is not open (SCM_RIGHTS).
+MESSAGE = Data(
+    struct.pack("QIxxxxQQQQixxxx", 0, 0, 0, 1, 0, 24, 0),
+    ((16, Data(struct.pack("QQ", 0, 1), ((0, b"x"),))), (32, struct.pack("Qiiixxxx", 20, 1, 1, UNKNOWN))),
+)
+LONG_FILTER = Data(struct.pack("HxxxxxxQ", 4097, 0), ((8, ALLOWED),))
+SECBIT_NOROOT, SECBIT_NOROOT_LOCKED = 1, 2
+SECBIT_KEEP_CAPS = 1 << 4
+SECBIT_NO_CAP_AMBIENT_RAISE = 1 << 6
+
+
+RULESET = Slot("ruleset")
+EXECUTE, READ_FILE, READ_DIR = 1, 4, 8
+ON_FOLDER, ON_RULESET = (
+    Data(struct.pack("QQ", READ_DIR, 0), ((8, FOLDER),)),
+    Data(struct.pack("QQ", 8, 0), ((8, RULESET),)),
+)
+
+
+def ruleset(files: int = READ_FILE | READ_DIR, ports: int = 1, scopes: int = 0) -> Operation:
+    return Operation(Call.landlock_create_ruleset, (struct.pack("QQQ", files, ports, scopes), 24, 0), result=RULESET)
+
+
+def rule(attributes: bytes | Data, kind: int = 1, flags: int = 0) -> Operations:
+    return ruleset(), Operation(Call.landlock_add_rule, (RULESET, kind, attributes, flags))
+
+
+def beneath(access: int, descriptor: int) -> bytes:
+    return struct.pack("Qi", access, descriptor)
+
+
+def prctl(option: int, *arguments: int) -> Operation:
+    return call("prctl", option, *arguments)
+
+
+def capset(*, effective: int, permitted: int, inheritable: int = 0, version: int = c.LINUX_CAPABILITY_VERSION_3):
+    header = struct.pack("Ii", version, 0)
+    return call("capset", header, struct.pack("6I", effective, permitted, inheritable, 0, 0, 0))
+
 
 CASES = {
     "fchdir to an unknown descriptor": (call("fchdir", UNKNOWN), errno.EBADF),
@@ -175,7 +237,148 @@ CASES = {
     "an unknown limit": ((*linux.set_limit(16, 1, 1),), errno.EINVAL),
     "a second session": ((*linux.new_session(), *linux.new_session()), errno.EPERM),
     "an unknown interface": ((*linux.bring_link_up("absent0"),), errno.ENODEV),
+    # Filters of system calls.
+    "a user's filter": ((*USER, call("seccomp", 1, 0, FILTER)), errno.EACCES),
+    "an empty filter": (call("seccomp", 1, 0, bytes(16)), errno.EINVAL),
+    "a filter that is too long": (call("seccomp", 1, 0, LONG_FILTER), errno.EINVAL),
+    "a filter with unknown flags": (call("seccomp", 1, 1 << 31, FILTER), errno.EINVAL),
+    "an unknown operation on filters": (call("seccomp", 99, 0, 0), errno.EINVAL),
+    "a message to an unknown descriptor": (call("sendmsg", UNKNOWN, MESSAGE, 0), errno.EBADF),
+    "an unknown descriptor in a message": (
+        (Operation(Call.socket, (1, 2, 0), result=Slot("socket")), call("sendmsg", Slot("socket"), MESSAGE, 0)),
+        errno.EBADF,
+    ),
+    # Programs that are open, and files that are read.
+    "an unknown descriptor as program": ((*linux.execute_open_file(Slot("unknown"), ("x",), ()),), errno.EBADF),
+    "an open directory as program": (
+        (*linux.open_tree("TREE/directory", False, 0, into=TREE_SLOT), *linux.execute_open_file(TREE_SLOT, ("x",), ())),
+        errno.EACCES,
+    ),
+    "an open program on a mount without exec": (
+        (
+            *linux.open_tree("TREE/program", False, c.MOUNT_ATTR_NOEXEC, into=TREE_SLOT),
+            *linux.execute_open_file(TREE_SLOT, ("x",), ()),
+        ),
+        errno.EACCES,
+    ),
+    "pread64 of an unknown descriptor": (call("pread64", UNKNOWN, b"1234", 4, 0), errno.EBADF),
+    "pread64 of a socket": (
+        (Operation(Call.socket, (2, 2, 0), result=Slot("socket")), call("pread64", Slot("socket"), b"1234", 4, 0)),
+        errno.ESPIPE,
+    ),
+    # Scheduling.
+    "a user's nice value": ((*USER, *set_nice(-1)), errno.EACCES),
+    "a mapped nice value": ((*MAPLESS, *set_nice(-1)), errno.EACCES),
+    "a user's nice value with a policy": ((*USER, *set_policy(Policy.SCHED_BATCH, -1, 0)), errno.EPERM),
+    "a user's real-time policy": ((*USER, *set_policy(Policy.SCHED_FIFO, 0, 1)), errno.EPERM),
+    "a mapped real-time policy": ((*MAPLESS, *set_policy(Policy.SCHED_RR, 0, 1)), errno.EPERM),
+    "a real-time policy without a priority": ((*set_policy(Policy.SCHED_FIFO, 0, 0),), errno.EINVAL),
+    "a priority of time sharing": ((*set_policy(Policy.SCHED_OTHER, 0, 1),), errno.EINVAL),
+    "a priority above 99": ((*set_policy(Policy.SCHED_RR, 0, 100),), errno.EINVAL),
+    "an unknown policy": ((*set_policy(9, 0, 0),), errno.EINVAL),
+    "a user's deadline": ((*USER, *set_deadline(10**6, 10**7, 10**7)), errno.EPERM),
+    "a mapped deadline": ((*MAPLESS, *set_deadline(10**6, 10**7, 10**7)), errno.EPERM),
+    "a short runtime": ((*set_deadline(1023, 10**7, 10**7),), errno.EINVAL),
+    "a runtime above the deadline": ((*set_deadline(10**7, 10**6, 10**7),), errno.EINVAL),
+    "a deadline above the period": ((*set_deadline(10**6, 10**7, 10**6),), errno.EINVAL),
+    "a CPU that is not there": ((*set_affinity((LAST_CPU,)),), errno.EINVAL),
+    "CPUs of which one is not there": ((*set_affinity((0, LAST_CPU)),), OUTPUT_DIFFERS),
+    "a user's realtime class of disks": ((*USER, *set_io_priority(IoClass.IOPRIO_CLASS_RT, 4)), errno.EPERM),
+    "a mapped realtime class of disks": ((*MAPLESS, *set_io_priority(IoClass.IOPRIO_CLASS_RT, 4)), errno.EPERM),
+    "an unknown class of disks": ((*set_io_priority(4, 0),), errno.EINVAL),
+    # Capabilities. 1 is the bit of CAP_CHOWN; 63 is no capability of any kernel.
+    "a user's bounding set": ((*USER, prctl(c.PR_CAPBSET_DROP, CAP_CHOWN)), errno.EPERM),
+    "an unknown capability is dropped": (prctl(c.PR_CAPBSET_DROP, 63), errno.EINVAL),
+    "an unknown capability is asked for": (prctl(c.PR_CAPBSET_READ, 63), errno.EINVAL),
+    "permitted again": ((capset(effective=0, permitted=0), capset(effective=0, permitted=1)), errno.EPERM),
+    "effective without permitted": (capset(effective=1, permitted=2), errno.EPERM),
+    "a user's permitted set": ((*USER, capset(effective=0, permitted=1)), errno.EPERM),
+    "inheritable beyond the bounding set": (
+        (prctl(c.PR_CAPBSET_DROP, CAP_CHOWN), capset(effective=1, permitted=1, inheritable=1)),
+        errno.EPERM,
+    ),
+    "inheritable beyond permitted, without CAP_SETPCAP": (
+        (capset(effective=2, permitted=2), capset(effective=2, permitted=2, inheritable=1)),
+        errno.EPERM,
+    ),
+    "another version of capset": (capset(effective=0, permitted=0, version=1), errno.EINVAL),
+    "capget of another version": (call("capget", struct.pack("Ii", 1, 0), bytes(24)), errno.EINVAL),
+    "ambient without inheritable": (prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_RAISE, CAP_CHOWN), errno.EPERM),
+    "an unknown ambient capability": (prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_IS_SET, 63), errno.EINVAL),
+    "an unknown change of the ambient set": (prctl(c.PR_CAP_AMBIENT, 5, CAP_CHOWN), errno.EINVAL),
+    "ambient where it may not be raised": (
+        (
+            capset(effective=1 << c.CAP_SETPCAP, permitted=1 | 1 << c.CAP_SETPCAP, inheritable=1),
+            prctl(c.PR_SET_SECUREBITS, SECBIT_NO_CAP_AMBIENT_RAISE),
+            prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_RAISE, CAP_CHOWN),
+        ),
+        errno.EPERM,
+    ),
+    "a user's secure bits": ((*USER, prctl(c.PR_SET_SECUREBITS, SECBIT_NOROOT)), errno.EPERM),
+    "unknown secure bits": (prctl(c.PR_SET_SECUREBITS, 1 << 30), errno.EPERM),
+    "a locked secure bit": (
+        (
+            prctl(c.PR_SET_SECUREBITS, SECBIT_NOROOT_LOCKED),
+            prctl(c.PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED),
+        ),
+        errno.EPERM,
+    ),
+    "unlocking a secure bit": (
+        (prctl(c.PR_SET_SECUREBITS, SECBIT_NOROOT_LOCKED), prctl(c.PR_SET_SECUREBITS, 0)),
+        errno.EPERM,
+    ),
+    # What a change of the user leaves.
+    "kept permitted, but not effective": (
+        (prctl(c.PR_SET_SECUREBITS, SECBIT_KEEP_CAPS), *USER, prctl(c.PR_CAPBSET_DROP, CAP_CHOWN)),
+        errno.EPERM,
+    ),
+    "kept permitted is raised": (
+        (
+            prctl(c.PR_SET_SECUREBITS, SECBIT_KEEP_CAPS),
+            *USER,
+            capset(effective=1, permitted=1),
+            capset(effective=2, permitted=2),
+        ),
+        errno.EPERM,
+    ),
 }
+
+LANDLOCK_CASES = {
+    "a ruleset that denies nothing": (ruleset(0, 0, 0), errno.ENOMSG),
+    "unknown access to files": (ruleset(1 << 40), errno.EINVAL),
+    "unknown use of ports": (ruleset(ports=1 << 40), errno.EINVAL),
+    "an unknown scope": (ruleset(scopes=1 << 40), errno.EINVAL),
+    "a ruleset with flags": (call("landlock_create_ruleset", bytes(24), 24, 1 << 30), errno.EINVAL),
+    "a short ruleset": (call("landlock_create_ruleset", b"\1" * 4, 4, 0), errno.EINVAL),
+    "a ruleset with more than is known": (call("landlock_create_ruleset", b"\1" * 400, 400, 0), errno.E2BIG),
+    "a rule of an unknown ruleset": (
+        call("landlock_add_rule", UNKNOWN, 1, beneath(READ_DIR, 0), 0),
+        errno.EBADF,
+    ),
+    "a rule of a path": (call("landlock_add_rule", FOLDER, 1, beneath(READ_DIR, 0), 0), errno.EBADF),
+    "a rule of what is no ruleset": (call("landlock_add_rule", UTS, 1, beneath(READ_DIR, 0), 0), errno.EBADFD),
+    "an unknown kind of rule": (rule(ON_FOLDER, kind=9), errno.EINVAL),
+    "a rule with flags": (rule(ON_FOLDER, flags=1 << 30), errno.EINVAL),
+    "a rule that allows nothing": (rule(beneath(0, 0)), errno.ENOMSG),
+    "a rule that allows what is not denied": (rule(beneath(EXECUTE, 0)), errno.EINVAL),
+    "a rule for an unknown descriptor": (rule(beneath(READ_DIR, UNKNOWN)), errno.EBADF),
+    "a rule for a ruleset": (rule(ON_RULESET), errno.EBADFD),
+    "listing a file": (
+        (
+            Operation(Call.openat, (c.AT_FDCWD, b"TREE/file\0", os.O_PATH, 0), result=Slot("file")),
+            *rule(Data(struct.pack("QQ", READ_DIR, 0), ((8, Slot("file")),))),
+        ),
+        errno.EINVAL,
+    ),
+    "a port above all": (rule(struct.pack("QQ", 1, 1 << 16), kind=2), errno.EINVAL),
+    "a port that is not restricted so": (rule(struct.pack("QQ", 2, 80), kind=2), errno.EINVAL),
+    "a user's domain": ((*USER, ruleset(), call("landlock_restrict_self", RULESET, 0)), errno.EPERM),
+    "a domain with flags": ((ruleset(), call("landlock_restrict_self", RULESET, 1 << 30)), errno.EINVAL),
+    "a domain of an unknown ruleset": (call("landlock_restrict_self", UNKNOWN, 0), errno.EBADF),
+    "a domain of what is no ruleset": (call("landlock_restrict_self", UTS, 0), errno.EBADFD),
+}
+LANDLOCK_MODELLED = 6
+CASES |= LANDLOCK_CASES
 
 
 @pytest.fixture
@@ -249,7 +452,10 @@ def placed(operations: Operations | Operation, folder: Path) -> Operations:
 
 
 @needs_root
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=needs_landlock(LANDLOCK_MODELLED) if name in LANDLOCK_CASES else ()) for name in CASES],
+)
 def test_both_kernels_refuse(name: str, folder: Path) -> None:
     operations, code = CASES[name]
     here = placed(operations, folder)

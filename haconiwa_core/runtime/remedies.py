@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 
+from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
+from haconiwa_core.linux.vocabulary import advice_for
 from haconiwa_core.planning.plan import Plan, PlannedStep
 
 _NO_SUCH_PATH = "the host has no such directory or file"
 _NOT_INSIDE = "the container has no such directory or file"
 _OF_ONE_KIND = "a directory can be mounted on a directory only, a file on a file"
 _NO_SUCH_TARGET = "the path must exist in the root, or the root must be writable when it is mounted"
+_NOT_EXECUTABLE = "it is no executable file, or lies on a mount with noexec"
+_LANDLOCK = "Landlock allows no execution of it, or of its interpreter or loader"
+_OWN_GROUP = "start it with `systemd-run --scope -p Delegate=yes` (`--user` for an ordinary user), or name a parent"
 _SCORE = "lowering the score below what the caller was given needs CAP_SYS_RESOURCE"
 
 _BY_FUNCTION = {
@@ -25,9 +30,15 @@ _BY_FUNCTION = {
     ("bind_handle", errno.EINVAL): "a mount namespace's handle needs a private mount:"
     " mount --bind DIR DIR; mount --make-private DIR",
     ("change_directory", errno.ENOENT): _NOT_INSIDE,
+    ("clone", errno.EACCES): f"the caller must lie below the same group that is its own: {_OWN_GROUP}",
+    ("execute_open_file", errno.EACCES): _NOT_EXECUTABLE,
+    ("execute_open_file", errno.ENOENT): "it is a script, or its loader is not in the container: take a static program",
+    ("execute_open_file", errno.ENOEXEC): "it is no program for this machine",
     ("join_namespace", errno.EINVAL): "it is no namespace of this kind, or the process is in it already",
+    ("make_cgroup", errno.EACCES): _OWN_GROUP,
     ("make_filesystem", errno.ENODEV): "the kernel has no such file system, or its module is not loaded",
     ("make_filesystem", errno.ENOENT): _NO_SUCH_PATH,
+    ("open_cgroup", errno.ENOENT): "name the same parent as the container's start did",
     ("open_directory", errno.ENOENT): _NO_SUCH_PATH,
     ("open_file", errno.ENOENT): _NO_SUCH_PATH,
     ("open_file_inside", errno.ENOENT): _NOT_INSIDE,
@@ -56,7 +67,7 @@ def remedy_for(plan: Plan, planned: PlannedStep, code: int) -> str:
         return _remedy_for_command(plan, code)
     if name == "set_limit" and code == errno.EPERM and not plan.host.has_capability(CAP_SYS_RESOURCE):
         return "raising a hard limit needs CAP_SYS_RESOURCE, which the caller does not have"
-    found = _BY_FUNCTION.get((name, code)) or REMEDY_BY_ERRNO.get(code, "")
+    found = advice_for(planned.step.function, code) or _BY_FUNCTION.get((name, code)) or REMEDY_BY_ERRNO.get(code, "")
     if not found and code == errno.EPERM and not plan.host.has_capability(CAP_SYS_ADMIN):
         return "run as root, or add a user namespace"
     return found
@@ -65,10 +76,12 @@ def remedy_for(plan: Plan, planned: PlannedStep, code: int) -> str:
 def _remedy_for_command(plan: Plan, code: int) -> str:
     program = plan.container.command[0]
     path = plan.container.environment()["PATH"]
+    calls = {instruction.number for process in plan.program.processes for instruction in process}
+    denied = f", or {_LANDLOCK}" if Call.landlock_restrict_self in calls else ""
     return {
         errno.ENOENT: "no such file in the container, or its interpreter or loader is missing there"
         if "/" in program
         else f"not found in PATH={path} of the container",
         errno.ENOEXEC: "neither a program for this machine nor a script that begins with #!",
-        errno.EACCES: "it is no executable file, or lies on a mount with noexec",
+        errno.EACCES: f"{_NOT_EXECUTABLE}{denied}",
     }.get(code, "")

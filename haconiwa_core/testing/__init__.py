@@ -10,10 +10,16 @@ from haconiwa_core.testing.fake.program import Failed, run_program
 from haconiwa_core.testing.fake.state import host_files_with
 from haconiwa_core.testing.launchers import ResidentConformance
 from haconiwa_core.testing.namespaces import NamespaceConformance
-from haconiwa_core.testing.needs import needs_namespace, needs_program, needs_root
+from haconiwa_core.testing.needs import (
+    needs_landlock,
+    needs_namespace,
+    needs_program,
+    needs_root,
+    needs_security_module,
+)
 from haconiwa_core.testing.plans import functions, host, plan_of, planned_steps, plugins, problems_of
 from haconiwa_core.testing.roots import busybox_root
-from haconiwa_core.testing.running import Outcome, run, started
+from haconiwa_core.testing.running import Outcome, run, run_attached, started
 
 __all__ = [
     "Conformance",
@@ -27,9 +33,11 @@ __all__ = [
     "functions",
     "host",
     "host_files_with",
+    "needs_landlock",
     "needs_namespace",
     "needs_program",
     "needs_root",
+    "needs_security_module",
     "options_table",
     "plan_of",
     "planned_steps",
@@ -37,6 +45,7 @@ __all__ = [
     "problems_of",
     "readme_of",
     "run",
+    "run_attached",
     "run_program",
     "started",
 ]

@@ -160,7 +160,9 @@ class Conformance:
         """A process that is put into the container gets every step that confines the first one, and no others."""
         for feature, started in zip(self.valid, self.plans(tmp_path), strict=True):
             attached = plan_of(feature, facts=self.facts, folder=str(tmp_path), entry="attach")
-            wanted = [item.describe() for item in planned_steps(started, self.section) if _confines(item.step)]
+            steps = planned_steps(started, self.section)
+            used = {slot for item in steps if _confines(item.step) for slot in item.step.arguments if slot is not None}
+            wanted = [item.describe() for item in steps if _confines(item.step) or item.step.into in used]
             assert [item.describe() for item in planned_steps(attached, self.section)] == wanted
 
     def test_its_programs_run_on_the_fake_kernel(self, tmp_path: Path) -> None:

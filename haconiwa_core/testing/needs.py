@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from haconiwa_core.host import gather
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -14,6 +16,17 @@ def needs_namespace(kind: str) -> pytest.MarkDecorator:
     """Skip where the kernel has no namespaces of a kind, a file in /proc/PID/ns."""
     missing = not os.path.exists(f"/proc/self/ns/{kind}")
     return pytest.mark.skipif(missing, reason=f"the kernel has no {kind} namespaces")
+
+
+def needs_landlock(version: int) -> pytest.MarkDecorator:
+    """Skip where the kernel's Landlock interface is older than this version, or off."""
+    found = gather().landlock
+    return pytest.mark.skipif(found < version, reason=f"needs version {version} of Landlock, the kernel has {found}")
+
+
+def needs_security_module(name: str) -> pytest.MarkDecorator:
+    """Skip where a security module is not active, as far as securityfs tells."""
+    return pytest.mark.skipif(name not in gather().lsms, reason=f"the security module {name} is not active here")
 
 
 def needs_program(name: str) -> pytest.MarkDecorator:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -14,10 +15,15 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import Kernel
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.linux import start_time
+from haconiwa_core.runtime.attach import attach
+from haconiwa_core.runtime.record import Process, Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_core.testing.plans import plan_of
+
+INSTANCE = f"test-{os.getpid()}"
+"""The name of a container for which a test gives none: what it has on the host must not be another test run's."""
 
 _STREAMS = ("stdin", "stdout", "stderr")
 
@@ -49,17 +55,34 @@ def run(*features: Feature, command: Sequence[str], input: bytes = b"", **fields
         DefinitionError: it cannot be planned.
         SetupError: it could not be set up.
     """
-    with ExitStack() as stack:
-        streams = [stack.enter_context(TemporaryFile()) for _ in _STREAMS]
-        streams[0].write(input)
-        streams[0].seek(0)
-        running = stack.enter_context(_start(features, streams, command=command, **fields))
-        status = running.wait()
-        texts = []
-        for stream in streams[1:]:
-            stream.seek(0)
-            texts.append(stream.read().decode(errors="replace"))
-    return Outcome(status, *texts)
+    with _files(input) as streams, _start(features, streams, command=command, **fields) as running:
+        return _outcome(running.wait(), streams)
+
+
+def run_attached(
+    running: Running, *features: Feature, command: Sequence[str], input: bytes = b"", **fields: Any
+) -> Outcome:
+    """Run a command to its end in a container that `started` keeps running.
+
+    Args:
+        running: the container.
+        features: of the container, the same as it was started with.
+        command: the program and its arguments.
+        input: what its standard input holds.
+        fields: as for `plan_of`, the same as it was started with.
+
+    Raises:
+        DefinitionError: it cannot be planned.
+        SetupError: it could not be set up.
+    """
+    plan = plan_of(*features, **{"host": gather(), **fields, "command": command, "entry": "attach"})
+    first = Process(running.pid, start_time(running.pid))
+    with _files(input) as streams:
+        child = attach(plan, running.name, first, _descriptors(streams))
+        # None would be an end that somebody else has seen.
+        status = child.reap(with_group=True).exit_status
+        assert status is not None
+        return _outcome(status, streams)
 
 
 @contextmanager
@@ -72,9 +95,7 @@ def started(*features: Feature, command: Sequence[str] = ("sleep", "600"), **fie
         fields: as for `plan_of`; also `store`, where the record is kept, `instance`, its name, and
             `launcher`, what starts it.
     """
-    with ExitStack() as stack:
-        streams = [stack.enter_context(TemporaryFile()) for _ in _STREAMS]
-        running = stack.enter_context(_start(features, streams, command=command, **fields))
+    with _files() as streams, _start(features, streams, command=command, **fields) as running:
         try:
             yield running
         finally:
@@ -88,7 +109,7 @@ def _start(
     streams: Sequence[IO[bytes]],
     *,
     store: Store | None = None,
-    instance: str = "test",
+    instance: str = INSTANCE,
     kernel: Kernel | None = None,
     launcher: Launcher | None = None,
     **fields: Any,
@@ -96,9 +117,28 @@ def _start(
     plan = plan_of(*features, **{"host": gather(), **fields})
     with TemporaryDirectory() as directory:
         claim = (store or Store(Path(directory))).claim(instance)
-        descriptors = {name: stream.fileno() for name, stream in zip(_STREAMS, streams, strict=True)}
-        running = start(plan, claim, descriptors, kernel, launcher)
+        running = start(plan, claim, _descriptors(streams), kernel, launcher)
         try:
             yield running
         finally:
             running.remove()
+
+
+@contextmanager
+def _files(input: bytes = b"") -> Iterator[tuple[IO[bytes], ...]]:
+    with TemporaryFile() as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:
+        stdin.write(input)
+        stdin.seek(0)
+        yield stdin, stdout, stderr
+
+
+def _descriptors(streams: Sequence[IO[bytes]]) -> dict[str, int]:
+    return {name: stream.fileno() for name, stream in zip(_STREAMS, streams, strict=True)}
+
+
+def _outcome(status: int, streams: Sequence[IO[bytes]]) -> Outcome:
+    texts = []
+    for stream in streams[1:]:
+        stream.seek(0)
+        texts.append(stream.read().decode(errors="replace"))
+    return Outcome(status, *texts)

@@ -1,11 +1,12 @@
 """All features together: one plan, whatever the order of features and of loading."""
 
-from dataclasses import replace
-
 import pytest
+from haconiwa_apparmor import AppArmor
 from haconiwa_chroot import Chroot
 from haconiwa_credentials import Credentials
+from haconiwa_landlock import Landlock, Rule
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
+from haconiwa_no_new_privs import NoNewPrivs
 from haconiwa_ns_cgroup import CgroupNamespace
 from haconiwa_ns_ipc import IpcNamespace
 from haconiwa_ns_mount import MountNamespace
@@ -34,8 +35,10 @@ NAMESPACES: tuple[Feature, ...] = (
     UtsNamespace(hostname="inside"),
 )
 OTHERS: tuple[Feature, ...] = (
+    AppArmor("web"),
     Chroot("/srv/web"),
     Credentials(uid=33, gid=33, groups=[5]),
+    Landlock(read=["/"], execute=["/bin"], rules=[Rule("/dev/null", ["write_file"])], connect_tcp=[443]),
     Mount(
         proc=True,
         sysfs=True,
@@ -47,12 +50,13 @@ OTHERS: tuple[Feature, ...] = (
         tmpfs=[Tmpfs("/tmp")],
         overlay=[Overlay("/srv/merged", lower=["/etc"])],
     ),
+    NoNewPrivs(),
     Rlimit(nofile=64),
 )
 MAPPED = UserNamespace(uid_map=[IdRange(0, 100000, 100)], gid_map=[IdRange(0, 100000, 100)])
 SETS = {"all but users": (*NAMESPACES, *OTHERS), "all": (*NAMESPACES, *OTHERS, MAPPED)}
 ALICE = host(uid=1000, gid=1000, capabilities=0)
-WRITABLE = replace(OTHERS[0], read_only=False)
+WRITABLE = Chroot("/srv/web", read_only=False)
 
 
 @pytest.mark.parametrize("features", SETS.values(), ids=SETS)

@@ -163,3 +163,77 @@ def test_nothing_is_left_of_it(leaves_nothing):
     for _ in range(3):
         assert entered("box", "--", "true").returncode == 0
     assert Store().names() == ["box"]
+
+
+@pytest.fixture
+def limited(root):
+    """A container named "limited" whose processes are user 0 with the default capabilities."""
+    features = [*OPTIONS, f"--set=chroot.root={root}", "--set=chroot.read_only=false"]
+    features.append('--set=capabilities.ambient=["kill"]')
+    done = haconiwa("run", "-d", "--name=limited", *features, "--", "sleep", "1000")
+    assert done.returncode == 0, done.stderr
+    yield
+    haconiwa("rm", "-f", "limited")
+
+
+def sets(*arguments):
+    """Return the sets that a process has that is put into a container."""
+    done = entered(*arguments, "--", "grep", "^Cap", "/proc/self/status")
+    assert done.returncode == 0, done.stderr
+    lines = (line.split(":\t") for line in done.stdout.splitlines())
+    return {name.removeprefix("Cap"): int(text, 16) for name, text in lines}
+
+
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize(
+    ("arguments", "kept", "ambient"),
+    [
+        ([], 0xA80425FB, 1 << 5),
+        (["--cap-drop", "mknod"], 0xA00425FB, 1 << 5),
+        (["--cap-drop", "CAP_MKNOD", "--cap-drop=kill"], 0xA00425DB, 0),
+        (["--cap-drop", "all"], 0, 0),
+        (["--cap-add", "chown", "--cap-drop", "ALL"], 1, 0),
+        (["--cap-add", "chown"], 0xA80425FB, 1 << 5),
+    ],
+)
+def test_capabilities_of_one_process(arguments, kept, ambient):
+    found = sets(*arguments, "limited")
+    assert found == {"Inh": ambient, "Prm": kept, "Eff": kept, "Bnd": kept, "Amb": ambient}
+
+
+@pytest.mark.usefixtures("limited")
+def test_what_is_dropped_is_denied_to_one_process():
+    change = ["--", "chown", "1", "/etc/plain"]
+    assert entered("--cap-drop=chown", "limited", *change).returncode != 0
+    assert entered("limited", *change).returncode == 0
+
+
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cap-add", "sys_admin"], "not in the bounding set of the running container: CAP_SYS_ADMIN"),
+        (["--cap-drop=all", "--cap-add=sys_admin"], "not in the bounding set of the running container: CAP_SYS_ADMIN"),
+        (["--cap-add", "sys_admi"], "unknown capability 'sys_admi'; did you mean \"CAP_SYS_ADMIN\"?"),
+        (["--cap-drop", ""], "unknown capability ''"),
+        (["--cap-drop", "all", "--cap-drop", "kil\n"], "unknown capability 'kil\\n'"),
+    ],
+)
+def test_capabilities_that_may_not_be_had(arguments, message):
+    done = entered(*arguments, "limited", "true")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_capabilities_in_a_container_without_the_section():
+    """They are the caller's, less what is dropped."""
+    own = sets("-u", "0", "box")
+    assert own["Bnd"] == own["Eff"]
+    assert sets("-u", "0", "--cap-drop=mknod", "box")["Bnd"] == own["Bnd"] & ~(1 << 27)
+    # The first process's user has none, but programs that it executes could have.
+    assert sets("--cap-drop=mknod", "box")["Eff"] == 0
+    disabled = {**os.environ, "HACONIWA_DISABLE_PLUGINS": "capabilities"}
+    done = entered("--cap-drop=mknod", "box", "true", env=disabled)
+    assert done.returncode == 2
+    assert "capabilities" in done.stderr

@@ -10,6 +10,7 @@ import pytest
 from system.world import haconiwa, make_root, reap_everything
 
 from haconiwa_core.linux.host import adopt_orphans
+from haconiwa_core.testing import needs_landlock
 
 UID = 65534
 PYTHON = "/usr/bin/python3"
@@ -115,6 +116,26 @@ def test_plain_chroot(user, readable_root):
     assert output(done) == ["/merged"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("drop=['mknod']", "00000000a00425fb"), ("keep=['sys_resource']", "0000000001000000"), ("reset=true", "0" * 16)],
+)
+def test_capabilities_of_a_user_namespace(user, setting, expected):
+    script = "grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status | cut -f 2"
+    done = user("run", "--rm", "--with", "ns-user", "--set", f"capabilities.{setting}", *shell(script))
+    assert output(done) == [expected] * 3
+
+
+@needs_landlock(2)
+@pytest.mark.parametrize("feature", ["no-new-privs", "ns-user"])
+def test_landlock(user, feature):
+    paths = [f"--set=landlock.{option}=['/']" for option in ("read", "execute")]
+    older = "--set=landlock.unrestricted=['truncate', 'ioctl_dev']"
+    script = shell("(: > /dev/null) 2>&- || echo denied")
+    assert output(user("run", "--rm", "--with", feature, *script)) == []
+    assert output(user("run", "--rm", "--with", feature, *paths, older, *script)) == ["denied"]
+
+
 def test_limits_and_statuses_without_any_namespace(user):
     assert output(user("run", "--rm", "--set", "rlimit.nofile=40", *shell("ulimit -n; id -u"))) == ["40", str(UID)]
     assert user("run", "--rm", *shell("exit 42")).returncode == 42
@@ -126,7 +147,9 @@ def test_limits_and_statuses_without_any_namespace(user):
         (["--with", "ns-pid"], "add ns-user"),
         (["--with", "ns-net"], "add ns-user"),
         (["--set", "chroot.root=/"], "add ns-user"),
+        (["--with", "capabilities"], "needs CAP_SETPCAP, which the caller does not have; run as root, or add ns-user"),
         (["--set", "credentials.uid=1000"], "CAP_SETUID"),
+        (["--set", "landlock.scope=['signal']"], "needs no_new_privs or CAP_SYS_ADMIN"),
         (["--set", "credentials.groups=[1000]"], "CAP_SETGID"),
         (["--with", "ns-user", "--set", "credentials.uid=1000"], "not mapped"),
         (["--set", "ns-user.uid_map=[{inside=0, outside=0, count=1}]"], "an ordinary user may map one id only"),

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import pytest
-from system.features import MARK, NAMES, feature, probe
+from system.features import MARK, NAMES, feature, probe, unavailable
 from system.world import libc, planned, shell
 
 from haconiwa_core.container import Container
@@ -11,8 +11,18 @@ from haconiwa_core.errors import DefinitionError
 
 GROUPS = [(name,) for name in NAMES] + list(combinations(NAMES, 2))
 
-REFUSED = {group: "ns-mount" for group in GROUPS if "mount" in group and "ns-mount" not in group}
+NEEDS = {"mount": "ns-mount", "sysctl": "ns-net"}
+REFUSED = {group: need for group in GROUPS for name, need in NEEDS.items() if name in group and need not in group}
 """What is refused, and what the refusal tells to add."""
+KEEP_NO_RIGHTS = {"capabilities", "credentials"}
+REFUSED |= {group: "no-new-privs" for group in GROUPS if "landlock" in group and KEEP_NO_RIGHTS & set(group)}
+REFUSED = {group: need for group, need in REFUSED.items() if "hardened" not in group}
+
+
+def skip_unavailable(*names):
+    for name, reason in unavailable().items():
+        if name in names:
+            pytest.skip(reason)
 
 
 @pytest.fixture
@@ -25,6 +35,7 @@ def marked(root):
 
 @pytest.mark.parametrize("group", GROUPS, ids="+".join)
 def test_starts_or_is_refused(group, marked, leaves_nothing):
+    skip_unavailable(*group)
     features = [feature(name, marked) for name in group]
     if group in REFUSED:
         with pytest.raises(DefinitionError, match=f"add {REFUSED[group]}"):
@@ -37,7 +48,8 @@ def test_starts_or_is_refused(group, marked, leaves_nothing):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_probe_tells_the_difference(name, marked):
-    others = [feature("ns-mount", marked)] if name == "mount" else []
+    skip_unavailable(name)
+    others = [feature(NEEDS[name], marked)] if name in NEEDS else []
     assert shell(probe(name), others).status == 1
 
 

@@ -14,6 +14,7 @@ from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.testing.fake.files import refuse
 from haconiwa_core.testing.fake.filters import FilterCalls
+from haconiwa_core.testing.fake.labels import shown_as
 from haconiwa_core.testing.fake.landlock import LandlockCalls
 from haconiwa_core.testing.fake.mounts import FileCalls
 from haconiwa_core.testing.fake.privileges import PrivilegeCalls
@@ -87,6 +88,13 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
         up = c.IFF_UP | c.IFF_RUNNING if name in self.links_up else 0
         write_at(argument + c.IFNAMSIZ, struct.pack("H", c.IFF_LOOPBACK | up))
 
+    def _pread64(self, descriptor: int, output: int, size: int) -> int:
+        place = self.descriptor(descriptor).place or refuse(errno.ESPIPE)
+        # Procfs ends with a newline what was written without one.
+        content = (self.written.get(self.path_of(place), "") + "\n").encode()[:size]
+        write_at(output, content)
+        return len(content)
+
     def _prlimit64(self, _pid: int, resource: int, new: int, old: int) -> None:
         if resource >= _RESOURCES:
             refuse(errno.EINVAL)
@@ -102,8 +110,8 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
             write_at(old, struct.pack("QQ", *current))
 
     def _read(self, descriptor: int) -> int:
-        self.descriptor(descriptor)
-        return int(self.gate())
+        # Whoever is asked by another way than the channel answers at once.
+        return int(self.descriptor(descriptor).kind != "channel" or self.gate())
 
     def _setgroups(self, size: int, groups: int) -> None:
         self.need_rights()
@@ -119,7 +127,7 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
         if kind != "namespace" or name != KINDS.get(c.CloneFlag(flags), name):
             refuse(errno.EINVAL)
         if name == "user":
-            self.namespaces["user"], self.capable = found.owner, True
+            self.enter_user_namespace(found.owner)
             return
         if not self.capable or self.namespaces["user"] not in (HOST, found.owner):
             refuse(errno.EPERM)
@@ -146,8 +154,9 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
         found = self.descriptor(descriptor)
         raw = ctypes.string_at(content, size)
         if found.place:
-            self.written[self.path_of(found.place)] = raw.decode()
-        else:
+            path = self.path_of(found.place)
+            self.written[path] = shown_as(path, raw.decode())
+        elif found.kind == "channel":
             self.reports.append(struct.unpack("ii", raw)[0])
         return size
 
@@ -155,8 +164,8 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
         self.gid = self._id(self.gid, real)
 
     def _setresuid(self, real: int) -> None:
-        self.uid = self._id(self.uid, real)
-        self.capable = self.capable and self.uid == 0
+        former, self.uid = self.uid, self._id(self.uid, real)
+        self.change_capabilities_with_user(former)
 
     def _getresgid(self, real: int, effective: int, saved: int) -> None:
         self._show_ids(self.gid, (real, effective, saved))
@@ -176,8 +185,8 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
     def _enter_new(self, flags: int) -> None:
         kinds = [kind for flag, kind in KINDS.items() if flags & flag]
         if "user" in kinds:
-            self.namespaces["user"] = "new"
-            self.capable, self.ids_mapped = True, False
+            self.enter_user_namespace("new")
+            self.ids_mapped = False
             self.uid = self.gid = _OVERFLOW_ID
         elif kinds and not self.capable:
             refuse(errno.EPERM)

@@ -85,11 +85,17 @@ class FileCalls(State):
         return self.open("path" if flags & os.O_PATH else "file", place)
 
     def _execve(self, path: int, argv: int, envp: int) -> None:
-        place = self._at(c.AT_FDCWD, path)
+        self._execute(self._at(c.AT_FDCWD, path), string_at(path), argv, envp)
+
+    def _execveat(self, descriptor: int, path: int, argv: int, envp: int, flags: int) -> None:
+        place = self._at(descriptor, path, flags)
+        self._execute(place, self.path_of(place), argv, envp)
+
+    def _execute(self, place: Place, path: str, argv: int, envp: int) -> None:
         if place.node.entries is not None or place.mount.attributes & c.MOUNT_ATTR_NOEXEC:
             refuse(errno.EACCES)
         self.descriptors = {number: each for number, each in self.descriptors.items() if not each.close_on_exec}
-        raise Exec(Executed(string_at(path), strings_at(argv), strings_at(envp)))
+        raise Exec(Executed(path, strings_at(argv), strings_at(envp)))
 
     def _statx(self, descriptor: int, path: int, flags: int, _mask: int, output: int) -> None:
         place = self._at(descriptor, path, flags)

@@ -10,19 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from haconiwa_core.linux.constants import CAP_SYS_ADMIN
 from haconiwa_core.testing.fake.files import Description, Files, Mount, Node, Place, described, refuse
 
 HOST_FILES: dict[str, Description] = {
     "bin": {"sh": None, "true": None},
     "dev": dict.fromkeys(("full", "null", "random", "tty", "urandom", "zero")),
     "etc": {"passwd": None},
-    "proc": {"self": {"timens_offsets": None}},
+    "proc": {
+        "self": {"timens_offsets": None},
+        "sys": {"net": {"ipv4": {"ip_forward": None}}},
+        "thread-self": {"attr": {"apparmor": {"exec": None}}},
+    },
     "srv": {"web": {"bin": {"true": None}, "dev": {}, "etc": {}, "proc": {}, "sys": {}, "tmp": {}}},
     "tmp": {},
 }
-"""What "/" holds where a test does not say."""
+"""What "/" holds where a test does not say; what lies in /proc lies on procfs."""
 
 HOST = "host"
+
+LAST_CAPABILITY = 40
+EVERY_CAPABILITY = (2 << LAST_CAPABILITY) - 1
 
 
 def host_files_with(folder: Path) -> Description:
@@ -58,7 +66,7 @@ class State:
 
     Args:
         files: what "/" holds.
-        uid: of the process; only 0 has capabilities.
+        uid: of the process; only 0 has capabilities, and has all.
         gate: called whenever the process waits for its host; False is end of file.
     """
 
@@ -66,11 +74,16 @@ class State:
         top = Mount(Node.of(files), attached=True)
         self.root = self.cwd = Place(top, top.root)
         self.files = Files(self.root)
+        if proc := self.root.directory().get("proc"):
+            self.files.attach(Mount(proc, "proc"), Place(top, proc, self.root, "proc"))
         self.gate = gate
         self.descriptors: dict[int, Descriptor] = {}
         self.uid = self.gid = uid
         self.groups: tuple[int, ...] = ()
-        self.capable = uid == 0
+        self.bounding = EVERY_CAPABILITY
+        self.permitted = self.effective = 0 if uid else EVERY_CAPABILITY
+        self.inheritable = self.ambient = self.secure_bits = 0
+        self.no_new_privileges = False
         self.may_set_groups = self.ids_mapped = True
         self.namespaces: dict[str, str] = {"user": HOST}
         """Kinds that are not the host's, with the user namespace that owns each."""
@@ -99,6 +112,21 @@ class State:
     def path_of(self, place: Place) -> str:
         """Return a place's path as the process sees it."""
         return self.files.path_of(place, self.root)
+
+    @property
+    def capable(self) -> bool:
+        """Whether the process may act on the namespaces of its user namespace (CAP_SYS_ADMIN)."""
+        return self.has(CAP_SYS_ADMIN)
+
+    def has(self, capability: int) -> bool:
+        """Return whether a capability is in the effective set, by its CAP_* number."""
+        return bool(self.effective >> capability & 1)
+
+    def enter_user_namespace(self, owner: str) -> None:
+        """Have all capabilities, in a user namespace that is new ("new") or joined."""
+        self.namespaces["user"] = owner
+        self.bounding = self.permitted = self.effective = EVERY_CAPABILITY
+        self.inheritable = self.ambient = self.secure_bits = 0
 
     def need_rights(self, kind: str = "user") -> None:
         """Demand capabilities in the user namespace that owns the process's namespace of a kind."""

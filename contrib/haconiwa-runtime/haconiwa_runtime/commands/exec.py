@@ -12,6 +12,7 @@ from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.errors import EXIT_SETUP, DefinitionError, Problem
+from haconiwa_core.feature import Feature, Source
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.log import Log
@@ -26,6 +27,7 @@ HELP = "run a command in a running container, confined as its first process is: 
 
 _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 _INHERITED: dict[str, Any] = dict.fromkeys(_STREAMS, "inherit")
+_COMMAND_LINE = Source("command line", 0)
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -34,6 +36,16 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("-w", "--workdir", metavar="DIRECTORY", help="absolute path inside; that of the definition")
     parser.add_argument(
         "-u", "--user", metavar="USER[:GROUP]", help="instead of the definition's; needs haconiwa-credentials"
+    )
+    parser.add_argument(
+        "--cap-drop", action="append", default=[], metavar="NAME", help="a capability less, or `all` of them"
+    )
+    parser.add_argument(
+        "--cap-add",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a capability more, after what is dropped; both need haconiwa-capabilities",
     )
     add_launcher(parser)
     parser.add_argument("name", metavar="NAME")
@@ -65,6 +77,8 @@ def _changed(container: Container, options: Options, plugins: Plugins) -> Contai
         workdir=options.workdir or container.workdir,
         **_INHERITED,
     )
+    if options.cap_add or options.cap_drop:
+        container += _capabilities(container, options, plugins).at(_COMMAND_LINE)
     if options.user is None:
         return container
     user, colon, group = options.user.partition(":")
@@ -72,6 +86,16 @@ def _changed(container: Container, options: Options, plugins: Plugins) -> Contai
         raise DefinitionError([Problem(f"--user {options.user!r}: must be USER or USER:GROUP")])
     settings = [f"credentials.uid={user}", *([f"credentials.gid={group}"] if group else [])]
     return Overrides(settings=settings).apply(container, plugins)
+
+
+def _capabilities(container: Container, options: Options, plugins: Plugins) -> Feature:
+    section: Any = container.feature("capabilities")
+    if section is None:
+        # Without the section the container's processes have all that the caller has.
+        every: Any = plugins.feature_class("capabilities")
+        section = every(all=True)
+    changed: Feature = section.changed(add=options.cap_add, drop=options.cap_drop)
+    return changed
 
 
 def _variable(text: str) -> tuple[str, str]:
