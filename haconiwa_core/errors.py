@@ -100,6 +100,18 @@ class SetupError(HaconiwaError):
         super().__init__(f"{plugin}: {stage}: {attempted}: {self.reason}{f'; {remedy}' if remedy else ''}")
 
 
+class StepError(OSError):
+    """A step on the host failed, and knows what to do about it.
+
+    Attributes:
+        remedy: what to do.
+    """
+
+    def __init__(self, number: int, text: str, remedy: str) -> None:
+        super().__init__(number, text)
+        self.remedy = remedy
+
+
 def describe_errno(number: int, meaning: str = "") -> str:
     """Return an error number's name and meaning, such as "EPERM (Operation not permitted)"."""
     return f"{errno.errorcode.get(number, f'errno {number}')} ({meaning or os.strerror(number)})"

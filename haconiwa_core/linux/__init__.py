@@ -6,8 +6,10 @@ and `undo` act when they are called, in the supervising process only.
 
 from haconiwa_core.linux.cgroups import (
     kill_cgroup as kill_cgroup,
+    make_cgroup as make_cgroup,
     open_cgroup as open_cgroup,
     remove_cgroup as remove_cgroup,
+    remove_own_cgroup as remove_own_cgroup,
 )
 from haconiwa_core.linux.handshake import report as report, wait_at_gate as wait_at_gate
 from haconiwa_core.linux.host import (

@@ -73,6 +73,7 @@ class Call(IntEnum):
     sched_setaffinity = _number(203, 122)
     sched_setattr = _number(314, 274)
     seccomp = _number(317, 277)
+    sendmsg = _number(46, 211)
     setdomainname = _number(171, 162)
     setgroups = _number(116, 159)
     sethostname = _number(170, 161)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.cgroups import remove_cgroup
+from haconiwa_core.linux.cgroups import remove_own_cgroup
 from haconiwa_core.linux.host import handle_note, system_call
 
 
@@ -39,6 +39,6 @@ def remove_file(path: str) -> None:
 
 
 UNDO: dict[str, Callable[..., None]] = {
-    function.__name__: function for function in (remove_cgroup, remove_file, remove_own_handle)
+    function.__name__: function for function in (remove_file, remove_own_cgroup, remove_own_handle)
 }
 """By the name that stands in records."""

@@ -97,7 +97,7 @@ def haconiwa_update(old: Feature, new: Feature, planning: Planning) -> Iterable[
         are the instance's. After a failure those of the way back are run.
     Must not: change anything.
     If it raises: as haconiwa_facts.
-    Example: `yield Step(Stage.ADOPT, linux.write_cgroup, "/sys/fs/cgroup/haconiwa", Slot("name"), "pids.max", "64")`.
+    Example: `yield Step(Stage.ADOPT, write_level, Slot("name"), new.level)`.
     """
 
 

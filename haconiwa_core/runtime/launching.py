@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
 
-from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError
+from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError, StepError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel
 from haconiwa_core.launch.local import Values, run_host_step
@@ -143,7 +143,9 @@ class Launching:
             try:
                 run_host_step(planned, self._values, self._kernel)
             except OSError as error:
-                raise self._error(planned, error.errno or 0, error.strerror or str(error)) from error
+                remedy = error.remedy if isinstance(error, StepError) else ""
+                reason = error.strerror or str(error)
+                raise self._error(planned, error.errno or 0, reason, remedy=remedy) from error
 
     def _receive_until(self, stage: Stage) -> None:
         """Take what the child reports until it reaches a stage and is known, with those before it."""
@@ -245,7 +247,7 @@ class Launching:
             reason=f"its process ended with status {told} before the command was reached",
         )
 
-    def _error(self, planned: PlannedStep, code: int, reason: str = "", call: str = "") -> SetupError:
+    def _error(self, planned: PlannedStep, code: int, reason: str = "", call: str = "", remedy: str = "") -> SetupError:
         described = planned.describe()
         return SetupError(
             plugin=planned.plugin,
@@ -253,7 +255,7 @@ class Launching:
             attempted=f"{described} [{call}]" if call else described,
             number=code,
             reason=reason,
-            remedy=remedy_for(self._plan, planned, code),
+            remedy=remedy or remedy_for(self._plan, planned, code),
         )
 
     def _close_descriptors(self) -> None:

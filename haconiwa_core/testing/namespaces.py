@@ -79,7 +79,7 @@ class NamespaceConformance(Conformance):
         assert names.index("open_namespace") < names.index("join_namespace") < names.index("execute")
 
     def test_a_kind_that_the_kernel_lacks(self) -> None:
-        """Refused while planning, by name of the kind."""
+        """StepError while planning, by name of the kind."""
         kinds = tuple(kind for kind in host().namespaces if kind != self.kind)
         (problem,) = problems_of(self.feature(), host=host(namespaces=kinds, kernel="5.10"))
         assert (problem.section, problem.text) == (self.section, f"the kernel 5.10 has no {self.kind} namespaces")

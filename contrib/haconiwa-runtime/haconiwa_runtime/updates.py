@@ -10,7 +10,7 @@ from pathlib import Path
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
-from haconiwa_core.errors import RecordError, Refused, SetupError
+from haconiwa_core.errors import RecordError, SetupError, StepError
 from haconiwa_core.host import HostFacts
 from haconiwa_core.launch.local import Values, run_host_step
 from haconiwa_core.linux.host import KERNEL
@@ -86,7 +86,7 @@ def _run(steps: Sequence[PlannedStep], values: Values) -> None:
                 attempted=planned.describe(),
                 number=error.errno or 0,
                 reason=error.strerror or str(error),
-                remedy=error.remedy if isinstance(error, Refused) else "",
+                remedy=error.remedy if isinstance(error, StepError) else "",
             ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haconiwa_core import linux
+from haconiwa_core.facts import CgroupPlace
 from haconiwa_core.namespace import namespace_hooks
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
@@ -14,7 +15,7 @@ from haconiwa_ns_cgroup import CgroupNamespace
 
 def _steps(feature: CgroupNamespace, _planning: Planning) -> Iterator[Step]:
     if feature.join is None:
-        yield Step(Stage.SETTLE, linux.unshare, feature.flag)
+        yield Step(Stage.SETTLE, linux.unshare, feature.flag, after=(CgroupPlace,))
 
 
 haconiwa_feature, haconiwa_facts, haconiwa_steps = namespace_hooks(CgroupNamespace, steps=_steps)

@@ -1,0 +1,93 @@
+"""A controller: the kernel's part that limits one resource, and how the options of a definition become its files.
+
+Each is an entry point of the group `haconiwa.v1.controllers`, those of this distribution like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from haconiwa_cgroup.files import Parts
+from haconiwa_core.errors import PluginError
+from haconiwa_core.options import suggestion
+from haconiwa_core.plugins.discovery import API, provided_by
+from haconiwa_core.plugins.entrypoints import entry_points
+
+GROUP = f"haconiwa.{API}.controllers"
+
+Write = Callable[[Parts, str], None]
+"""Given a file and what to write, writes it, reads it back, and raises OSError if that differs."""
+
+
+class Setting(NamedTuple):
+    """One file of a group that is written.
+
+    Args:
+        file: its name.
+        value: what is written.
+        write: of `haconiwa_cgroup.files`, or another importable function of the same kind.
+    """
+
+    file: str
+    value: str
+    write: Write
+
+
+class Controller(Protocol):
+    """What an entry point leads to."""
+
+    names: Mapping[int, str]
+    """The kernel's name of it in each version that has it; the first that this host has is used.
+
+    "" needs no controller: version 2 has it by other means.
+    """
+
+    options: Mapping[str, Any]
+    """The options that it takes, each with the value that lifts the limit of a running container.
+
+    None is for what cannot be lifted. Where an option is a table, the value is that of each entry.
+    """
+
+    def settings(self, options: Mapping[str, Any], version: int) -> Iterator[Setting]:
+        """Yield what the options mean, in the order in which it is written.
+
+        Args:
+            options: those that are given; never empty.
+            version: of the hierarchy.
+
+        Raises:
+            DefinitionError: this version cannot do it, or a value is wrong; `key` is the option's.
+        """
+
+    def usage(self, group: Path, version: int) -> dict[str, object]:
+        """Return what the kernel tells of a group, as JSON has it; files that are missing are left out.
+
+        Args:
+            group: its directory.
+            version: of the hierarchy.
+        """
+
+
+@cache
+def find(name: str) -> Controller:
+    """Load a controller.
+
+    Raises:
+        PluginError: there is none, two distributions provide it, or it is broken.
+    """
+    points = [item for item in entry_points() if item.group == GROUP]
+    found = [item for item in points if item.name == name]
+    if not found:
+        hint = suggestion(name, [item.name for item in points])
+        raise PluginError("no installed distribution provides this controller" + (f"; {hint}" if hint else ""))
+    if len(found) > 1:
+        raise PluginError(f"it is {provided_by(found)}; uninstall all but one")
+    try:
+        controller: Controller = found[0].load()
+        _ = controller.names, controller.options, controller.settings, controller.usage
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"of {found[0].distribution} it is broken: {type(error).__name__}: {error}") from error
+    return controller

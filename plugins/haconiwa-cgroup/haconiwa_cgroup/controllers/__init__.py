@@ -1,0 +1,1 @@
+"""The controllers that this distribution brings."""
