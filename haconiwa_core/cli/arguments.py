@@ -43,7 +43,6 @@ def add_selection(parser: ArgumentParser, names_help: str) -> None:
     """Add what `selection.selected` needs: a definition, which of its containers, and what is changed in them."""
     parser.add_argument("file", nargs="?", help="definition, .py or .toml")
     parser.add_argument("names", nargs="*", metavar="NAME", help=names_help)
-    add_launcher(parser)
     parser.add_argument("--with", dest="enabled", action="append", default=[], metavar="FEATURE", help="add a feature")
     parser.add_argument("--without", dest="disabled", action="append", default=[], metavar="FEATURE", help="leave out")
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace as Options
 from typing import TYPE_CHECKING
 
-from haconiwa_core.cli.arguments import add_format, add_host, add_selection
+from haconiwa_core.cli.arguments import add_format, add_host, add_launcher, add_selection
 from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.log import Log
 
@@ -18,6 +18,7 @@ HELP = "show exactly what a start would do; changes nothing, needs no root"
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments of `plan`."""
     add_selection(parser, "plan these containers of the file only")
+    add_launcher(parser)
     add_host(parser)
     parser.add_argument("--show-host", action="store_true", help="print the facts of this host for --host")
     add_format(parser)

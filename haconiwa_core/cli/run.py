@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace as Options
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from haconiwa_core.cli.arguments import add_selection
+from haconiwa_core.cli.arguments import add_launcher, add_selection
 from haconiwa_core.log import Log
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ HELP = "run containers: run FILE [NAME...], or run --with ... -- COMMAND"
 def configure(parser: ArgumentParser) -> None:
     """Add the arguments of `run`."""
     add_selection(parser, "run these containers of the file only")
+    add_launcher(parser)
     parser.add_argument("--name", help="claim this name instead of a unique one")
     parser.add_argument("-d", "--detach", action="store_true", help="in the background: print the names and return")
     parser.add_argument("--rm", action="store_true", help="forget the container and its log when it has ended")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Literal
 
 from haconiwa_core.container import Container
@@ -113,8 +114,26 @@ class Planning:
         if root is None:
             self.need(NewRoot)
             raise AssertionError("unreachable: need() raises when the fact is absent")
+        return self._read(
+            lambda: open_in_root(root.path, path), f"{path} in {root.path}", f"{root.path.rstrip('/')}{path}"
+        )
+
+    def read_on_host(self, path: str) -> bytes:
+        """Read a file of the host as an input of the plan.
+
+        Args:
+            path: as for `host_path`.
+
+        Raises:
+            DefinitionError: the file cannot be read, is no regular file, or is larger than 1 MiB.
+        """
+        file = self.host_path(path)
+        return self._read(lambda: os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY), file, file)
+
+    def _read(self, opened: Callable[[], int], shown: str, path: str) -> bytes:
+        """Read a file, whole, as an input of the plan that is recorded under a path."""
         try:
-            descriptor = open_in_root(root.path, path)
+            descriptor = opened()
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise OSError(errno.EINVAL, "not a regular file")
@@ -122,10 +141,10 @@ class Planning:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise DefinitionError([Problem(f"cannot read {path} in {root.path}: {error.strerror}")]) from error
+            raise DefinitionError([Problem(f"cannot read {shown}: {error.strerror}")]) from error
         if len(content) > _FILE_SIZE_LIMIT:
-            raise DefinitionError([Problem(f"cannot read {path} in {root.path}: larger than 1 MiB")])
+            raise DefinitionError([Problem(f"cannot read {shown}: larger than 1 MiB")])
         import hashlib
 
-        self.inputs.append(Input(f"{root.path.rstrip('/')}{path}", hashlib.sha256(content).hexdigest()))
+        self.inputs.append(Input(path, hashlib.sha256(content).hexdigest()))
         return content

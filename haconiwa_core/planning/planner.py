@@ -164,7 +164,7 @@ def located(problem: Problem, feature: Feature) -> Problem:
         section=problem.section or feature.section,
         key=problem.key,
         file=problem.file or file,
-        line=problem.line or line,
+        line=problem.line if problem.file else line,
         hint=problem.hint,
     )
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from haconiwa_chroot import Chroot
 from haconiwa_credentials import Credentials
+from haconiwa_hardened import Hardened
 from haconiwa_mount import Mount
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_rlimit import Rlimit
-from system.world import PLUGINS, everything, started, time_limit
+from system.world import PLUGINS, everything, planned, started, time_limit
 
 from haconiwa_core import linux
 from haconiwa_core.container import Container
@@ -151,12 +152,13 @@ def watching(root, watcher, mode, features):
         os.chown(root, IDS[0].outside, IDS[0].outside)
     mounts = Mount(proc=True, masked=(), read_only=())
     features = [MountNamespace(), PidNamespace(), Chroot(str(root)), mounts, *features]
-    container = Container("box", ["/bin/watcher", mode], features, stdin="null")
+    box = planned(Container("box", ["/bin/watcher", mode], features, stdin="null"))
     sink = os.memfd_create("output")
-    running = started(container, {"stdout": sink, "stderr": 2})
+    running = started(box, {"stdout": sink, "stderr": 2})
     while not os.pread(sink, 9, 0).startswith(b"watching"):
         assert not is_readable(running.pidfd, 0.001)
-    yield running, container, sink
+    # As it is in force: with what its features stand for.
+    yield running, box.container, sink
     ended(running)
     os.close(sink)
 
@@ -179,8 +181,8 @@ SHIFTED = [UserNamespace(uid_map=IDS, gid_map=IDS)]
 @pytest.mark.parametrize("launcher", ["direct", "zygote", "helper"])
 @pytest.mark.parametrize(
     ("mode", "features"),
-    [("common", []), ("common", [Credentials(uid=1000)]), ("all", SHIFTED)],
-    ids=["root", "user", "user namespace"],
+    [("common", []), ("common", [Credentials(uid=1000)]), ("all", SHIFTED), ("all", [Hardened(root="/")])],
+    ids=["root", "user", "user namespace", "hardened"],
 )
 def test_nothing_of_an_entering_process_can_be_opened(root, watcher, launcher, mode, features):
     assert watched(root, watcher, mode, launcher, features) == set()

@@ -1,61 +1,16 @@
 """The caller is full of bait; nothing of it arrives in the container."""
 
-import ctypes
 import os
-import pty
 import resource
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from haconiwa_credentials import Credentials
-from system.world import forked, libc, shell
-
-from haconiwa_core.linux.calls import Call
-
-ADD_KEY = 248 if os.uname().machine == "x86_64" else 217
-SESSION_KEYRING = -3
-JOIN = 1
-
-SECRET = "not-for-containers"
+from system.caller import SECRET, bait, on_a_terminal
+from system.world import forked, shell
 
 STATUS = ("Groups", "SigBlk", "SigIgn", "SigPnd", "ShdPnd", "Umask")
-
-
-def bait(secret):
-    """Fill this process with what must not be handed on; it is about to become the command line."""
-    for number, path in ((20, secret), (21, "/")):
-        os.dup2(os.open(path, os.O_RDONLY), number, inheritable=True)
-    libc("syscall", ctypes.c_long(Call.keyctl), JOIN, b"bait")
-    libc("syscall", ctypes.c_long(ADD_KEY), b"user", b"bait", SECRET.encode(), len(SECRET), SESSION_KEYRING)
-    Path("/proc/self/oom_score_adj").write_text("300")
-    os.setgroups([4242])
-    os.umask(0)
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
-    for number in (signal.SIGPIPE, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    os.chdir("/usr/share")
-
-
-def on_a_terminal(function):
-    """Run a function in a process whose controlling terminal is a new one; return what it wrote there."""
-    pid, master = pty.fork()
-    if pid == 0:
-        os._exit(forked(function))
-    output = b""
-    while True:
-        try:
-            chunk = os.read(master, 1 << 16)
-        except OSError:  # EIO: nobody has the terminal open any more.
-            break
-        if not chunk:
-            break
-        output += chunk
-    os.close(master)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, output
-    return output.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture(params=["direct", "zygote", "helper"])

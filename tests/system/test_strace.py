@@ -15,8 +15,8 @@ from haconiwa_core.linux.calls import Call
 from haconiwa_core.operation import Buffer, Data, Slot
 from haconiwa_core.stages import Stage
 
-NOT_TRACED = {Call.exit_group}
-"""Ends a process that has nothing left to do; no plan has it."""
+NOT_TRACED = {Call.exit_group, Call.sendmsg}
+"""What launchers do by themselves: end where nothing is left to do, and tell whom they have cloned."""
 
 OTHERS = ("mount", "unshare", "setns", "clone", "execveat", "capset", "seccomp", "setuid", "setgid", "setreuid")
 """Calls that no plan has now, and that nobody may make behind its back."""

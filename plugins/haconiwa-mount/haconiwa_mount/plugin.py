@@ -8,13 +8,16 @@ from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact, FreshFilesystem
 from haconiwa_core.feature import Feature
+from haconiwa_core.finding import Finding
 from haconiwa_core.planning.context import Planning
+from haconiwa_core.planning.plan import Plan
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.steps import Step
 from haconiwa_mount import Mount
 from haconiwa_mount.below_root import mounting
 from haconiwa_mount.checks import problems_of
 from haconiwa_mount.files import bind, overlay, tmpfs
+from haconiwa_mount.findings import findings_of
 from haconiwa_mount.kernel import KERNEL_FILESYSTEMS, MASKED, READ_ONLY, devices
 
 
@@ -44,6 +47,12 @@ def haconiwa_steps(feature: Mount, planning: Planning) -> Iterator[Step]:
     # Sources are taken first: a mount may cover the place where the next one is found.
     yield from sorted(_mounts(feature, planning), key=lambda step: step.function is not linux.open_tree)
     yield from _protections(feature)
+
+
+@hookimpl
+def haconiwa_findings(plan: Plan) -> Iterator[Finding]:
+    """Say what binds give away."""
+    yield from findings_of(plan)
 
 
 def _mounts(feature: Mount, planning: Planning) -> Iterator[Step]:

@@ -1,0 +1,118 @@
+"""What the filters of a plan answer to a system call: classic BPF as seccomp(2) runs it."""
+
+from __future__ import annotations
+
+import operator
+import os
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.operation import Data
+from haconiwa_core.planning.plan import Plan
+
+_X86_64 = os.uname().machine == "x86_64"
+_ARCHITECTURE = 0xC000003E if _X86_64 else 0xC00000B7
+
+
+def _number(x86_64: int, aarch64: int) -> int:
+    return x86_64 if _X86_64 else aarch64
+
+
+class Asked(IntEnum):
+    """Calls that findings ask about; the numbers are the running machine's, as those in its plans are.
+
+    -1 is what the machine does not have.
+    """
+
+    bpf = Call.bpf
+    chroot = Call.chroot
+    clock_adjtime = _number(305, 266)
+    clock_settime = _number(227, 112)
+    clone = _number(56, 220)
+    clone3 = Call.clone3
+    finit_module = _number(313, 273)
+    fsmount = Call.fsmount
+    init_module = _number(175, 105)
+    ioctl = Call.ioctl
+    ioperm = _number(173, -1)
+    iopl = _number(172, -1)
+    keyctl = Call.keyctl
+    mknod = _number(133, -1)
+    mknodat = Call.mknodat
+    mount = _number(165, 40)
+    mount_setattr = Call.mount_setattr
+    move_mount = Call.move_mount
+    open_by_handle_at = _number(304, 265)
+    perf_event_open = _number(298, 241)
+    process_vm_readv = _number(310, 270)
+    ptrace = _number(101, 117)
+    reboot = _number(169, 142)
+    setdomainname = Call.setdomainname
+    sethostname = Call.sethostname
+    setns = Call.setns
+    syslog = _number(103, 116)
+    umount2 = Call.umount2
+    unshare = Call.unshare
+
+
+MOUNTING = (Asked.mount, Asked.mount_setattr, Asked.move_mount, Asked.umount2)
+"""Calls that change what is mounted."""
+
+_ALLOW = 0x7FFF0000
+_ACTION = 0xFFFF0000
+_DENYING = (0x00050000, 0x00030000, 0x00000000, 0x80000000)
+"""SECCOMP_RET_ERRNO, _TRAP, _KILL_THREAD, _KILL_PROCESS; with any other the call is made, or somebody decides."""
+
+_INSTRUCTION = struct.Struct("=HBBI")
+_LOAD, _AND, _RETURN, _JUMP = 0x20, 0x54, 0x06, 0x05
+_TESTS = {0x15: operator.eq, 0x25: operator.gt, 0x35: operator.ge, 0x45: operator.and_}
+_PROGRAM = 8
+"""Where in struct sock_fprog the address of the instructions lies."""
+
+
+def filters_of(plan: Plan) -> Iterator[bytes]:
+    """Yield the filters that a plan loads, whoever asks for them."""
+    for planned in plan.steps:
+        for operation in planned.operations():
+            if operation.call is Call.seccomp:
+                for argument in operation.arguments:
+                    described = argument.relocations if isinstance(argument, Data) else ()
+                    yield from (value for at, value in described if at == _PROGRAM and isinstance(value, bytes))
+
+
+def denies(program: bytes, call: Asked, arguments: tuple[int, ...]) -> bool:
+    """Return whether a filter lets a call fail; one that is not understood is taken for none.
+
+    Args:
+        program: the filter.
+        call: the call.
+        arguments: of the call; those that are not given are 0.
+    """
+    data = struct.pack("=iIQ6Q", call, _ARCHITECTURE, 0, *arguments, *[0] * (6 - len(arguments)))
+    try:
+        return _answer(program, data) & _ACTION in _DENYING
+    except (IndexError, struct.error):
+        return False
+
+
+def _answer(program: bytes, data: bytes) -> int:
+    """Return the filter's answer to struct seccomp_data."""
+    instructions = list(_INSTRUCTION.iter_unpack(program))
+    place = value = 0
+    while True:
+        code, if_true, if_false, operand = instructions[place]
+        place += 1
+        if code == _RETURN:
+            return int(operand)
+        if code == _LOAD:
+            (value,) = struct.unpack_from("=I", data, operand)
+        elif code == _AND:
+            value &= operand
+        elif code == _JUMP:
+            place += operand
+        elif code in _TESTS:
+            place += if_true if _TESTS[code](value, operand) else if_false
+        else:
+            return _ALLOW
