@@ -13,7 +13,9 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+
+T = TypeVar("T")
 
 _NO_PRACTICAL_BOUND = 2**53
 
@@ -120,6 +122,22 @@ def check(value: Any) -> list[Complaint]:
     ]
 
 
+def converted(value: T) -> T:
+    """Return a dataclass that a program has built, and in which `check` finds nothing, as its annotations want it.
+
+    Tables become the dataclasses that they stand for, lists become tuples; without such it is the same object.
+    """
+    cls: type = type(value)
+    changes = {}
+    for item in dataclasses.fields(value):  # type: ignore[arg-type]  # a dataclass, by contract
+        given = getattr(value, item.name)
+        if given is not item.default:
+            wanted, _ = convert(given, _annotation(cls, item.name), item.name)
+            if wanted is not given and (type(wanted) is not type(given) or wanted != given):
+                changes[item.name] = wanted
+    return dataclasses.replace(value, **changes) if changes else value  # type: ignore[type-var]
+
+
 def convert(value: Any, annotation: Any, key: str) -> tuple[Any, list[Complaint]]:
     """Return a value as its annotation wants it, and what is wrong with it."""
     origin = get_origin(annotation)
@@ -200,7 +218,8 @@ def _convert_mapping(value: Any, annotation: Any, key: str) -> tuple[Any, list[C
 
 def _convert_dataclass(value: Any, cls: type, key: str) -> tuple[Any, list[Complaint]]:
     if isinstance(value, cls):
-        return value, [found._replace(key=f"{key}.{found.key}") for found in check(value)]
+        complaints = [found._replace(key=f"{key}.{found.key}") for found in check(value)]
+        return value if complaints else converted(value), complaints
     if isinstance(value, Mapping):
         return build(cls, value, f"{key}.")
     return value, [Complaint(key, f"must be {describe(cls)}, not {value!r}")]

@@ -13,7 +13,7 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
-from haconiwa_core.options import check
+from haconiwa_core.options import check, converted
 from haconiwa_core.planning.assembly import assembled
 from haconiwa_core.planning.baseline import core_steps
 from haconiwa_core.planning.context import Entry, Planning
@@ -49,7 +49,7 @@ def plan(
     Raises:
         DefinitionError: with all problems that were found; nothing has been started.
     """
-    container = _expanded(container, plugins)
+    container = expanded(container, plugins)
     problems = container.problems()
     wrong = {problem.section for problem in problems}
     usable: list[Feature] = []
@@ -113,20 +113,24 @@ def plan_all(containers: Sequence[Container], host: HostFacts, plugins: Plugins)
     return plans
 
 
-def _expanded(container: Container, plugins: Plugins) -> Container:
-    """Return the container with all features that its features stand for."""
-    features = {feature.section: feature for feature in container.features}
-    left = [feature for feature in container.features if not check(feature)]
+def expanded(container: Container, plugins: Plugins) -> Container:
+    """Return the container with all features that its features stand for, and each as its plugin wants it."""
+    features = {feature.section: _as_wanted(feature) for feature in container.features}
+    left = [feature for feature in features.values() if not check(feature)]
     while left:
         feature = left.pop()
         with suppress(PluginError):  # It is told about with all other problems.
             for part in plugins.expand(feature):
                 if part.section not in features:
-                    features[part.section] = part.at(feature.place)
-                    left.append(part)
-    if len(features) == len(container.features):
+                    features[part.section] = _as_wanted(part.at(feature.place))
+                    left.append(features[part.section])
+    if list(features.values()) == list(container.features):
         return container
     return replace(container, features=tuple(features.values())).at(container.place)
+
+
+def _as_wanted(feature: Feature) -> Feature:
+    return feature if check(feature) else converted(feature).at(feature.place)
 
 
 def _of_one_process(steps: Sequence[PlannedStep]) -> list[PlannedStep]:

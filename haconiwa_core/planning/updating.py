@@ -7,7 +7,7 @@ from haconiwa_core.errors import DefinitionError, PluginError, Problem
 from haconiwa_core.host import HostFacts
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import PlannedStep
-from haconiwa_core.planning.planner import located, publish
+from haconiwa_core.planning.planner import expanded, located, publish
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.stages import Stage
 
@@ -24,6 +24,7 @@ def plan_update(old: Container, new: Container, host: HostFacts, plugins: Plugin
     Raises:
         DefinitionError: with all that is wrong with the new definition or cannot change in a running container.
     """
+    old, new = expanded(old, plugins), expanded(new, plugins)
     problems = new.problems()
     planning = Planning(new, host, running=old)
     steps: list[PlannedStep] = []

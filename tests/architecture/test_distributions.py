@@ -3,14 +3,16 @@
 import json
 
 import pytest
-from architecture.tree import CORE, CORE_PROJECT, PROJECTS, features
+from architecture.tree import CORE, CORE_PROJECT, PROJECTS, features, is_bundle
 
 from haconiwa_core.cli import commands
 from haconiwa_core.plugins.discovery import GROUP
 
 CONTRACTS = {contract["id"]: contract for contract in CORE_PROJECT["tool"]["importlinter"]["contracts"]}
 PACKAGES = sorted(project["project"]["name"].replace("-", "_") for project in PROJECTS.values())
-PLUGINS = sorted(project["project"]["name"].replace("-", "_") for project in features().values())
+PLUGINS = sorted(
+    project["project"]["name"].replace("-", "_") for project in features().values() if not is_bundle(project)
+)
 
 
 def test_there_are_plugins():
@@ -35,8 +37,7 @@ def test_a_distribution_needs_the_core_and_no_sibling(folder):
     project = PROJECTS[folder]
     needed = [name for name in project["project"]["dependencies"] if "haconiwa" in name]
     assert needed[0].startswith("haconiwa-core")
-    # A bundle is there to bring others.
-    assert (len(needed) > 1) is project.get("tool", {}).get("haconiwa", {}).get("bundle", False)
+    assert (len(needed) > 1) is is_bundle(project)
 
 
 def test_the_catalogue_says_what_the_plugins_say():

@@ -23,6 +23,11 @@ def features():
     }
 
 
+def is_bundle(project):
+    """Whether a distribution is there to bring others, which it may import."""
+    return project.get("tool", {}).get("haconiwa", {}).get("bundle", False)
+
+
 def parse(file):
     return ast.parse(file.read_text(), str(file))
 

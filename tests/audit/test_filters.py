@@ -4,9 +4,10 @@ import pytest
 from haconiwa_audit.filters import Asked, denies, filters_of
 from haconiwa_capabilities import Capabilities
 from haconiwa_no_new_privs import NoNewPrivs
-from haconiwa_seccomp import Arg, Rule, Seccomp, bpf
+from haconiwa_seccomp import Arg, Rule, Seccomp
 from hypothesis import given, settings, strategies as st
 
+from haconiwa_core.linux import bpf
 from haconiwa_core.testing import plan_of
 
 DENYING = {bpf.ERRNO, bpf.TRAP, bpf.KILL_THREAD, bpf.KILL_PROCESS}

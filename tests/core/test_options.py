@@ -1,14 +1,25 @@
 """Options: what a value may be, and what is said about one that may not."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given, strategies as st
 
-from haconiwa_core.options import AbsolutePath, HostPath, Pattern, Range, build, check, convert, describe, suggestion
+from haconiwa_core.options import (
+    AbsolutePath,
+    HostPath,
+    Pattern,
+    Range,
+    build,
+    check,
+    convert,
+    converted,
+    describe,
+    suggestion,
+)
 
 
 @dataclass(frozen=True)
@@ -119,3 +130,27 @@ def test_bounds_are_described(bounds, words):
 def test_suggestions_come_from_near_names_only():
     assert suggestion("nofiles", ["nofile", "nproc"]) == 'did you mean "nofile"?'
     assert suggestion("quux", ["nofile", "nproc"]) == ""
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = 1
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Outer:
+    one: Inner | None = None
+    many: Sequence[Inner] = ()
+    table: Mapping[str, Inner] | None = None
+
+
+def test_what_a_program_gives_as_tables_becomes_what_it_stands_for():
+    given = Outer(one={"size": 2}, many=[{"names": ["a"]}, Inner(3)], table={"x": {"size": 4}})
+    assert not check(given)
+    assert converted(given) == Outer(Inner(2), (Inner(1, ("a",)), Inner(3)), {"x": Inner(4)})
+
+
+@pytest.mark.parametrize("given", [Outer(), Outer(one=Inner(2)), Outer(many=(Inner(),)), Inner(3, ("a", "b"))])
+def test_what_is_as_wanted_stays_the_same_object(given):
+    assert converted(given) is given

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
 
+from haconiwa_core.linux import bpf
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.operation import Data
 from haconiwa_core.planning.plan import Plan
 
 _X86_64 = os.uname().machine == "x86_64"
-_ARCHITECTURE = 0xC000003E if _X86_64 else 0xC00000B7
 
 
 def _number(x86_64: int, aarch64: int) -> int:
@@ -60,14 +59,9 @@ class Asked(IntEnum):
 MOUNTING = (Asked.mount, Asked.mount_setattr, Asked.move_mount, Asked.umount2)
 """Calls that change what is mounted."""
 
-_ALLOW = 0x7FFF0000
-_ACTION = 0xFFFF0000
-_DENYING = (0x00050000, 0x00030000, 0x00000000, 0x80000000)
-"""SECCOMP_RET_ERRNO, _TRAP, _KILL_THREAD, _KILL_PROCESS; with any other the call is made, or somebody decides."""
+_DENYING = (bpf.ERRNO, bpf.TRAP, bpf.KILL_THREAD, bpf.KILL_PROCESS)
+"""With any other answer the call is made, or somebody decides."""
 
-_INSTRUCTION = struct.Struct("=HBBI")
-_LOAD, _AND, _RETURN, _JUMP = 0x20, 0x54, 0x06, 0x05
-_TESTS = {0x15: operator.eq, 0x25: operator.gt, 0x35: operator.ge, 0x45: operator.and_}
 _PROGRAM = 8
 """Where in struct sock_fprog the address of the instructions lies."""
 
@@ -90,29 +84,8 @@ def denies(program: bytes, call: Asked, arguments: tuple[int, ...]) -> bool:
         call: the call.
         arguments: of the call; those that are not given are 0.
     """
-    data = struct.pack("=iIQ6Q", call, _ARCHITECTURE, 0, *arguments, *[0] * (6 - len(arguments)))
     try:
-        return _answer(program, data) & _ACTION in _DENYING
-    except (IndexError, struct.error):
+        found = bpf.answers(program, call, arguments)
+    except (IndexError, KeyError, ValueError, struct.error):
         return False
-
-
-def _answer(program: bytes, data: bytes) -> int:
-    """Return the filter's answer to struct seccomp_data."""
-    instructions = list(_INSTRUCTION.iter_unpack(program))
-    place = value = 0
-    while True:
-        code, if_true, if_false, operand = instructions[place]
-        place += 1
-        if code == _RETURN:
-            return int(operand)
-        if code == _LOAD:
-            (value,) = struct.unpack_from("=I", data, operand)
-        elif code == _AND:
-            value &= operand
-        elif code == _JUMP:
-            place += operand
-        elif code in _TESTS:
-            place += if_true if _TESTS[code](value, operand) else if_false
-        else:
-            return _ALLOW
+    return all(answer & bpf.ACTION_MASK in _DENYING for answer in found)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from haconiwa_cgroup import Cgroup
 from haconiwa_cgroup.controller import find
-from haconiwa_cgroup.layout import CONTAINER, Hierarchy, Layout, Target, Written, converted, layout_of, options_of
+from haconiwa_cgroup.layout import CONTAINER, Hierarchy, Layout, Target, Written, layout_of, options_of
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.cgroups import ATTACHED
@@ -34,7 +34,6 @@ def changes(old: Cgroup, new: Cgroup, host: HostFacts) -> Changes:
     Raises:
         DefinitionError: this host cannot do it, or not while the container runs.
     """
-    old, new = converted(old), converted(new)
     _refuse(
         *(
             Problem(f"cannot be changed {_RUNS}", key=name)

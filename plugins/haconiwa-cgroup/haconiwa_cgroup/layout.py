@@ -14,7 +14,7 @@ from haconiwa_cgroup.groups import CALLER
 from haconiwa_core.errors import DefinitionError, PluginError, Problem
 from haconiwa_core.host import CgroupTree, HostFacts
 from haconiwa_core.linux.cgroups import ATTACHED
-from haconiwa_core.options import build, suggestion
+from haconiwa_core.options import suggestion
 
 TOP = "haconiwa"
 """The group that holds those of the containers."""
@@ -226,7 +226,6 @@ def layout_of(feature: Cgroup, host: HostFacts) -> Layout:
     Raises:
         DefinitionError: this host cannot do it.
     """
-    feature = converted(feature)
     return Layout(feature, host, options_of(feature))
 
 
@@ -256,14 +255,6 @@ def assigned(feature: Cgroup, host: HostFacts) -> list[tuple[str, str]]:
     if problems:
         raise DefinitionError(problems)
     return sorted(places.items())
-
-
-def converted(feature: Cgroup) -> Cgroup:
-    """Return a feature with tables that a program has given as the objects that they stand for."""
-    given = {item.name: getattr(feature, item.name) for item in fields(feature)}
-    made, _ = build(Cgroup, {name: value for name, value in given.items() if value is not None})
-    assert isinstance(made, Cgroup)
-    return made
 
 
 def options_of(feature: Cgroup) -> dict[Target, dict[str, Any]]:

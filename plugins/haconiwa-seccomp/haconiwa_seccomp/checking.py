@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import Problem
+from haconiwa_core.linux import bpf
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.program import Instruction, Kind
 from haconiwa_core.stages import Stage
-from haconiwa_seccomp import bpf
 from haconiwa_seccomp.kernel import load_filter, load_filter_with_handler
 from haconiwa_seccomp.libseccomp import number_of
 from haconiwa_seccomp.policy import describe

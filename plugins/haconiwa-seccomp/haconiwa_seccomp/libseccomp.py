@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import pyseccomp  # type: ignore[import-untyped]  # it has none
 
-from haconiwa_seccomp import Arg, bpf
+from haconiwa_core.linux import bpf
+from haconiwa_seccomp import Arg
+from haconiwa_seccomp.chain import above, chained
 
 NEWER = {
     "set_mempolicy_home_node": 450,
@@ -111,8 +113,8 @@ def compiled(policy: Policy) -> bytes:
     # The first part refuses other architectures.
     parts = parts or [_exported(bpf.ALLOW, {}, policy.other)]
     if policy.newest is not None:
-        parts.append(bpf.above(policy.newest, bpf.ERRNO | ENOSYS, _FOLLOWING))
-    return bpf.chained(parts, _FOLLOWING, policy.default)
+        parts.append(above(policy.newest, bpf.ERRNO | ENOSYS, _FOLLOWING))
+    return chained(parts, _FOLLOWING, policy.default)
 
 
 def _parts(matches: Iterable[Match]) -> list[dict[int, tuple[Arg, ...]]]:

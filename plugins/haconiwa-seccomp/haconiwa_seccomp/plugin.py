@@ -13,7 +13,7 @@ from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_seccomp import Seccomp
-from haconiwa_seccomp.bpf import MAXIMUM_SIZE
+from haconiwa_seccomp.chain import MAXIMUM_SIZE
 from haconiwa_seccomp.handling import start_handler
 from haconiwa_seccomp.kernel import load_filter, load_filter_with_handler
 

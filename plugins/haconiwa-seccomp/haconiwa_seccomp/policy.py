@@ -8,8 +8,9 @@ from itertools import groupby
 
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import HostFacts
+from haconiwa_core.linux import bpf
 from haconiwa_core.options import suggestion
-from haconiwa_seccomp import Action, Errno, Rule, Seccomp, bpf
+from haconiwa_seccomp import Action, Errno, Rule, Seccomp
 from haconiwa_seccomp.libseccomp import Group, Match, Policy, names, number_of
 from haconiwa_seccomp.profile import ERRORS, Profile
 

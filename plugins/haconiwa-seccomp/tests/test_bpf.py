@@ -5,9 +5,11 @@ import struct
 from collections.abc import Sequence
 
 import pytest
-from haconiwa_seccomp import Arg, bpf
+from haconiwa_seccomp import Arg, chain
 from haconiwa_seccomp.libseccomp import Group, Policy, compiled
 from hypothesis import given, settings, strategies as st
+
+from haconiwa_core.linux import bpf
 
 I386 = 0x40000003
 OPERATORS = {
@@ -96,7 +98,7 @@ def test_other_architectures_are_closed(policy: Policy, number: int) -> None:
     filter = compiled(policy)
     assert bpf.answers(filter, number, [], I386) == {bpf.KILL_PROCESS}
     if bpf.ARCHITECTURE == 0xC000003E:
-        assert bpf.answers(filter, number | bpf.X32_BIT, []) == {bpf.KILL_PROCESS}
+        assert bpf.answers(filter, number | chain.X32_BIT, []) == {bpf.KILL_PROCESS}
 
 
 @settings(max_examples=300)

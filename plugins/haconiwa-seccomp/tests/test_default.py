@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pyseccomp
 import pytest
-from haconiwa_seccomp import Seccomp, bpf, default
+from haconiwa_seccomp import Seccomp, default
 from haconiwa_seccomp.kernel import load_filter
 from haconiwa_seccomp.libseccomp import NEWER, names, number_of
 from haconiwa_seccomp.profile import CAPABILITIES
 
 from haconiwa_core.facts import CapabilitySets, NoNewPrivileges
+from haconiwa_core.linux import bpf
 from haconiwa_core.testing import host, plan_of
 
 REFERENCES = (

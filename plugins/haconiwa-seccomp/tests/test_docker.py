@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from haconiwa_seccomp import Rule, Seccomp, bpf
+from haconiwa_seccomp import Rule, Seccomp
 from haconiwa_seccomp.libseccomp import number_of
 from hypothesis import given, strategies as st
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import CapabilitySets
+from haconiwa_core.linux import bpf
 from haconiwa_core.testing import host, plan_of, problems_of
 
 OWN_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]

@@ -4,12 +4,13 @@ import sys
 from typing import Any, get_args
 
 import pytest
-from haconiwa_seccomp import Action, Arg, Rule, Seccomp, bpf
+from haconiwa_seccomp import Action, Arg, Rule, Seccomp
 from haconiwa_seccomp.libseccomp import names, number_of
 from hypothesis import given, settings, strategies as st
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import Namespace, NoNewPrivileges, Wrapper
+from haconiwa_core.linux import bpf
 from haconiwa_core.linux.constants import CLONE_NEWUSER
 from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.catalogue import providers_of

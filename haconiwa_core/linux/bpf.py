@@ -1,4 +1,4 @@
-"""Classic BPF as seccomp(2) runs it: what a filter answers, and how filters are put one after the other."""
+"""Classic BPF as seccomp(2) runs it: what a filter answers to a system call."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from functools import lru_cache
 ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[os.uname().machine]
 """The AUDIT_ARCH_* number of this machine."""
 
-X32_BIT = 0x40000000
-"""In the numbers of calls of x32, which has x86_64's architecture number."""
-
-MAXIMUM_SIZE = 4096 * 8
-"""Bytes that the kernel takes as one filter."""
-
 ALLOW, LOG, TRACE, USER_NOTIF = 0x7FFF0000, 0x7FFC0000, 0x7FF00000, 0x7FC00000
 ERRNO, TRAP, KILL_THREAD, KILL_PROCESS = 0x00050000, 0x00030000, 0x00000000, 0x80000000
 ACTION_MASK, DATA_MASK = 0xFFFF0000, 0x0000FFFF
 
-_INSTRUCTION = struct.Struct("=HBBI")
-_LOAD, _AND, _RETURN, _JUMP = 0x20, 0x54, 0x06, 0x05
-_TESTS = {0x15: operator.eq, 0x25: operator.gt, 0x35: operator.ge, 0x45: operator.and_}
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+INSTRUCTION = struct.Struct("=HBBI")
+"""struct sock_filter: the code, how many instructions to skip if true and if false, an operand."""
+
+LOAD, AND, RETURN, JUMP = 0x20, 0x54, 0x06, 0x05
+EQUAL, GREATER, GREATER_OR_EQUAL, SET = 0x15, 0x25, 0x35, 0x45
+"""The codes of instructions that libseccomp makes."""
+
+_TESTS = {EQUAL: operator.eq, GREATER: operator.gt, GREATER_OR_EQUAL: operator.ge, SET: operator.and_}
+NUMBER_OFFSET, ARCHITECTURE_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
+"""Where struct seccomp_data has them."""
 
 
 def answers(
@@ -41,9 +41,9 @@ def answers(
     Raises:
         ValueError: the filter has an instruction that libseccomp does not make.
     """
-    words: dict[int, int | None] = {_NUMBER: number & 0xFFFFFFFF, _ARCHITECTURE: architecture}
+    words: dict[int, int | None] = {NUMBER_OFFSET: number & 0xFFFFFFFF, ARCHITECTURE_OFFSET: architecture}
     for index, argument in enumerate([*arguments, *[0] * (6 - len(arguments))]):
-        offset = _ARGUMENTS + 8 * index
+        offset = ARGUMENTS_OFFSET + 8 * index
         words[offset] = None if argument is None else argument & 0xFFFFFFFF
         words[offset + 4] = None if argument is None else argument >> 32 & 0xFFFFFFFF
     instructions = _instructions(program)
@@ -53,13 +53,13 @@ def answers(
         place, value = paths.pop()
         code, if_true, if_false, operand = instructions[place]
         place += 1
-        if code == _RETURN:
+        if code == RETURN:
             found.add(operand)
-        elif code == _LOAD:
+        elif code == LOAD:
             paths.append((place, words[operand]))
-        elif code == _AND:
+        elif code == AND:
             paths.append((place, None if value is None else value & operand))
-        elif code == _JUMP:
+        elif code == JUMP:
             paths.append((place + operand, value))
         elif code not in _TESTS:
             raise ValueError(f"no instruction of a filter: {code:#x}")
@@ -72,35 +72,4 @@ def answers(
 
 @lru_cache(maxsize=1)
 def _instructions(program: bytes) -> tuple[tuple[int, int, int, int], ...]:
-    return tuple(_INSTRUCTION.iter_unpack(program))
-
-
-def chained(parts: Sequence[bytes], following: int, last: int) -> bytes:
-    """Return the filter that asks several, one after the other, until one decides.
-
-    Args:
-        parts: the filters.
-        following: what a part answers that leaves the decision to the next one.
-        last: the answer if no part decides.
-    """
-    program = bytearray()
-    for part in parts:
-        length = len(part) // _INSTRUCTION.size
-        for place, instruction in enumerate(_INSTRUCTION.iter_unpack(part)):
-            passes_on = instruction[0] == _RETURN and instruction[3] == following
-            program += _INSTRUCTION.pack(*((_JUMP, 0, 0, length - place - 1) if passes_on else instruction))
-    return bytes(program) + _INSTRUCTION.pack(_RETURN, 0, 0, last)
-
-
-def above(number: int, answer: int, following: int) -> bytes:
-    """Return a filter that decides about this machine's calls with higher numbers than one."""
-    instructions = (
-        (_LOAD, 0, 0, _ARCHITECTURE),
-        (0x15, 0, 4, ARCHITECTURE),
-        (_LOAD, 0, 0, _NUMBER),
-        (0x35, 2, 0, X32_BIT),
-        (0x25, 0, 1, number),
-        (_RETURN, 0, 0, answer),
-        (_RETURN, 0, 0, following),
-    )
-    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions)
+    return tuple(INSTRUCTION.iter_unpack(program))
