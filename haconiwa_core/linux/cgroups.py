@@ -111,6 +111,20 @@ def remove_own_cgroup(base: str, group: str, hierarchy: str, directory: str) -> 
         note.unlink()
 
 
+def is_frozen(base: str, group: str) -> bool:
+    """Return whether all processes of a control group are frozen (cgroup.events, freezer.state in cgroups(7)).
+
+    Args:
+        base: directory that holds the groups of containers.
+        group: the container's.
+    """
+    with suppress(FileNotFoundError):
+        return "frozen 1" in Path(base, group, "cgroup.events").read_text().splitlines()
+    with suppress(FileNotFoundError):
+        return Path(base, group, "freezer.state").read_text().strip() == "FROZEN"
+    return False
+
+
 def read_counter(path: str, field: str) -> int:
     """Return a number of a file of lines like "name number"; 0 where there is none.
 

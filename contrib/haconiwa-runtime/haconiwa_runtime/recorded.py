@@ -12,13 +12,17 @@ from typing import Literal
 
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.linux import kill_cgroup, open_process
+from haconiwa_core.linux.cgroups import is_frozen
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import is_readable, kill_all, status_of
 from haconiwa_core.runtime.record import Claim, Process, Record, Store, boot_id
 
-State = Literal["starting", "created", "running", "exited", "lost"]
+State = Literal["starting", "created", "running", "paused", "exited", "lost"]
 """A lost container's processes have ended, and so has its supervisor, before it could say how."""
+
+LIVE = ("created", "running", "paused")
+"""The states of a container that has a first process."""
 
 _CLEANING_UP = 5.0
 _POLL = 0.005
@@ -43,7 +47,7 @@ class Found:
         Raises:
             HaconiwaError: it has none that runs.
         """
-        if self.state not in ("created", "running") or self.record.child is None:
+        if self.state not in LIVE or self.record.child is None:
             raise HaconiwaError(f"the container {self.record.name} is not running: it is {self.state}")
         return self.record.child
 
@@ -70,7 +74,9 @@ def _state(record: Record) -> State:
         return "lost"
     if record.child is None:
         return "starting" if _lives(record.supervisor) else "lost"
-    return record.status if _lives(record.child) else "lost"
+    if not _lives(record.child):
+        return "lost"
+    return "paused" if record.group and is_frozen(*record.group) else record.status
 
 
 def _lives(process: Process) -> bool:
@@ -104,7 +110,7 @@ def stop(store: Store, name: str, timeout: float) -> None:
         HaconiwaError: there is no such container, or what it has left could not be removed.
     """
     found = find(store, name)
-    if found.state in ("created", "running"):
+    if found.state in LIVE:
         with suppress(ProcessLookupError), _opened(found.child) as pidfd:
             signal.pidfd_send_signal(pidfd, signal.SIGTERM)
             if not is_readable(pidfd, timeout):
@@ -120,7 +126,7 @@ def wait(store: Store, name: str) -> int | None:
         HaconiwaError: there is no such container.
     """
     found = find(store, name)
-    if found.state not in ("created", "running"):
+    if found.state not in LIVE:
         return found.record.exit_status
     told = None
     with suppress(ProcessLookupError), _opened(found.child) as pidfd:

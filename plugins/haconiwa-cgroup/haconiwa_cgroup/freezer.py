@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.linux.cgroups import is_frozen
 
 _PATIENCE = 5.0
 _POLL = 0.002
@@ -31,19 +33,7 @@ def set_frozen(group: Path, *, frozen: bool) -> None:
     else:
         raise HaconiwaError(f"{group} cannot be frozen: mount version 2, or the freezer of version 1")
     deadline = time.monotonic() + _PATIENCE
-    while is_frozen(group) != frozen:
+    while is_frozen(*os.path.split(group)) != frozen:
         if time.monotonic() > deadline:
             raise HaconiwaError(f"{group} does not {'freeze' if frozen else 'thaw'}: a process of it cannot be stopped")
         time.sleep(_POLL)
-
-
-def is_frozen(group: Path) -> bool:
-    """Return whether all processes of a group are frozen.
-
-    Args:
-        group: its directory.
-    """
-    if (group / "cgroup.events").exists():
-        return "frozen 1" in (group / "cgroup.events").read_text().splitlines()
-    state = group / "freezer.state"
-    return state.exists() and state.read_text().strip() == _VERSION_1[True]

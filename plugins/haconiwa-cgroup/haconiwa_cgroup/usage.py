@@ -8,9 +8,9 @@ from pathlib import Path
 
 from haconiwa_cgroup import Cgroup
 from haconiwa_cgroup.controller import find
-from haconiwa_cgroup.freezer import is_frozen
 from haconiwa_cgroup.layout import OPTIONS, layout_of
 from haconiwa_core.host import gather
+from haconiwa_core.linux.cgroups import is_frozen
 
 _PRESSURES = ("cpu", "io", "memory")
 
@@ -39,7 +39,7 @@ def usage_of(feature: Cgroup, name: str) -> Mapping[str, object] | None:
     places = {hierarchy.label: Path(hierarchy.base, group) for hierarchy in layout.hierarchies}
     found: dict[str, object] = {
         "groups": {label: str(folder) for label, folder in places.items()},
-        "frozen": is_frozen(main),
+        "frozen": is_frozen(layout.main.base, group),
     }
     for controller in sorted({*OPTIONS.values(), *(target.controller for target in layout.options)}):
         for hierarchy in layout.hierarchies:

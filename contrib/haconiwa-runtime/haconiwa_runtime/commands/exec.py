@@ -11,7 +11,7 @@ from haconiwa_core.cli.arguments import add_launcher
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.definition.stored import read_stored
-from haconiwa_core.errors import EXIT_SETUP, DefinitionError, Problem
+from haconiwa_core.errors import EXIT_SETUP, DefinitionError, HaconiwaError, Problem
 from haconiwa_core.feature import Feature, Source
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
@@ -57,6 +57,10 @@ def configure(parser: ArgumentParser) -> None:
 def main(options: Options, log: Log) -> int:
     """Run the command in the foreground; return its exit status, 128 + n for a signal n."""
     found = find(Store(), options.name)
+    if found.state == "paused":
+        raise HaconiwaError(
+            f"the container {options.name} is paused, and what enters it would be, too; unpause it first"
+        )
     plugins = Plugins()
     running = read_stored(found.record.container, plugins)
     planned = plan(_changed(running, options, plugins), gather(), plugins, "attach", running=running)

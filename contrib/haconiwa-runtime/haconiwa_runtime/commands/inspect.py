@@ -39,7 +39,7 @@ def main(options: Options, log: Log) -> int:
 
 def _in_force(found: Found) -> dict[str, Any]:
     """Return what the plugins of a running container's features read back of it."""
-    if found.state != "running":
+    if found.state not in ("running", "paused"):
         return {}
     plugins = Plugins()
     told: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from haconiwa_core.cli.arguments import add_format
 from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.record import Store
-from haconiwa_runtime.recorded import Found, find_all
+from haconiwa_runtime.recorded import LIVE, Found, find_all
 
 HELP = "list containers that run; with --all those that have ended, too"
 
@@ -41,7 +41,7 @@ def _row(found: Found) -> dict[str, Any]:
     return {
         "name": record.name,
         "state": found.state,
-        "pid": found.record.child.pid if found.record.child and found.state in ("created", "running") else None,
+        "pid": found.record.child.pid if found.record.child and found.state in LIVE else None,
         "began": record.began,
         "exit_status": record.exit_status,
         "command": list(record.container.get("command", ())),
