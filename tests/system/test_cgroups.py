@@ -134,6 +134,10 @@ def test_kill_and_pause_by_name(name, capsys):
             pass
         assert main(["pause", name]) == 0
         assert in_force(capsys, name)["frozen"] is True
+        assert main(["ps", "--format", "json"]) == 0
+        assert {row["name"]: row["state"] for row in json.loads(capsys.readouterr().out)}[name] == "paused"
+        assert main(["exec", name, "--", "true"]) == 125
+        assert "unpause it first" in capsys.readouterr().err
         assert main(["kill", name]) == 0
         os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT | 0x40000000)
 
