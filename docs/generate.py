@@ -91,8 +91,10 @@ def _distributions() -> str:
     rows = []
     for name in known_names():
         package = sys.modules[plugins.feature_class(name).__module__]
-        folder = distribution_for(name)
-        rows.append((f"[{folder}](plugins/{folder}/README.md)", (package.__doc__ or "").partition("\n")[0]))
+        distribution = distribution_for(name)
+        (readme,) = FOLDER.parent.glob(f"*/{distribution}/README.md")
+        link = f"[{distribution}]({readme.relative_to(FOLDER.parent)})"
+        rows.append((link, (package.__doc__ or "").partition("\n")[0]))
     return _table(("distribution", "what the container gets"), rows)
 
 
