@@ -52,6 +52,7 @@ from haconiwa_core.linux.namespaces import (
 )
 from haconiwa_core.linux.process import (
     change_directory as change_directory,
+    clear_ambient_set as clear_ambient_set,
     close_descriptors_on_exec as close_descriptors_on_exec,
     execute as execute,
     execute_open_file as execute_open_file,

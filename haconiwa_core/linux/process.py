@@ -26,6 +26,12 @@ def set_dumpable(dumpable: bool) -> Operations:
 
 
 @lowers
+def clear_ambient_set() -> Operations:
+    """Give up the capabilities that the caller would pass on to any program (PR_CAP_AMBIENT_CLEAR_ALL in prctl(2))."""
+    yield Operation(Call.prctl, (c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+
+
+@lowers
 def new_session() -> Operations:
     """Lead a new session without a controlling terminal (setsid(2))."""
     yield Operation(Call.setsid)

@@ -49,6 +49,7 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
         yield Step(Stage.SETTLE, linux.make_tree_private, after=(Namespace,))
     if planning.facts.get(NewRoot) is None and any(step.stage is Stage.MOUNTS for step in steps):
         yield Step(Stage.MOUNTS, linux.open_directory, "/", into=_ROOT)
+    yield Step(Stage.BOUNDING, linux.clear_ambient_set)
     yield Step(Stage.CREDENTIALS, linux.change_directory, planning.container.workdir)
     replaced = {step.function for step in steps}
     yield from (step for step in _replaceable(planning) if step.function not in replaced)

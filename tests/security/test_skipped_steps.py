@@ -38,6 +38,7 @@ UNOBSERVABLE = {
     "make_parents": "an earlier container has done it",
     "prepare_version_1": "it is for the controller cpuset, and for kernels before 5.11",
     "verify_filesystem": "it looks for what a root may lead elsewhere: tests/security/test_hostile_roots.py",
+    "clear_ambient_set": "the inheritable set is emptied later, which empties the ambient set, too",
     "set_ambient_set": "emptying the inheritable set empties the ambient set, too",
     "set_secure_bits(0)": "executing a program clears the only bit that is set",
     "lower_sets": "executing a program gives these sets; there are others only while it is looked for",

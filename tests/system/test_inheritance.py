@@ -10,7 +10,7 @@ from haconiwa_credentials import Credentials
 from system.caller import SECRET, bait, on_a_terminal
 from system.world import forked, shell
 
-STATUS = ("Groups", "SigBlk", "SigIgn", "SigPnd", "ShdPnd", "Umask")
+STATUS = ("CapAmb", "Groups", "SigBlk", "SigIgn", "SigPnd", "ShdPnd", "Umask")
 
 
 @pytest.fixture(params=["direct", "zygote", "helper"])
@@ -59,14 +59,14 @@ def test_environment(inside):
     assert inside("cat", "/proc/self/environ") == f"PATH={path}\0"
 
 
-def test_signals_umask_and_groups(inside):
+def test_capabilities_signals_umask_and_groups(inside):
     lines = dict(
         line.split(":\t") for line in inside("grep", "-E", f"^({'|'.join(STATUS)})", "/proc/self/status").splitlines()
     )
     assert {name: value.strip() for name, value in lines.items()} == {
         "Umask": "0022",
         "Groups": "",
-        **dict.fromkeys(("SigBlk", "SigIgn", "SigPnd", "ShdPnd"), "0" * 16),
+        **dict.fromkeys(("CapAmb", "SigBlk", "SigIgn", "SigPnd", "ShdPnd"), "0" * 16),
     }
 
 
@@ -103,7 +103,15 @@ def test_the_bait_is_there(tmp_path):
         os.execv("/bin/sh", ["sh", "-c", f"{show}; exec setpriv --reuid 1000 cat /proc/keys"])
 
     output = on_a_terminal(caller)
-    for sign in ("Groups:\t4242", "Umask:\t0000", "keyring   bait: 1", "\n300\n", "/usr/share", str(secret)):
+    for sign in (
+        "CapAmb:\t0000000000000020",
+        "Groups:\t4242",
+        "Umask:\t0000",
+        "keyring   bait: 1",
+        "\n300\n",
+        "/usr/share",
+        str(secret),
+    ):
         assert sign in output
 
 
