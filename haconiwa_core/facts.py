@@ -50,11 +50,6 @@ class IdMap(NamedTuple):
     users: tuple[IdRange, ...]
     groups: tuple[IdRange, ...]
 
-    @property
-    def key(self) -> str:
-        """Return "": a container has one of these."""
-        return ""
-
 
 class NewRoot(NamedTuple):
     """The container has another root directory; the slot "root" is its descriptor.
@@ -64,11 +59,6 @@ class NewRoot(NamedTuple):
     """
 
     path: str
-
-    @property
-    def key(self) -> str:
-        """Return "": a container has one of these."""
-        return ""
 
 
 class FreshFilesystem(NamedTuple):
@@ -107,11 +97,6 @@ class CgroupPlace(NamedTuple):
     group: str | Slot
     unified: bool
 
-    @property
-    def key(self) -> str:
-        """Return "": a container has one of these."""
-        return ""
-
 
 class Counter(NamedTuple):
     """A number that the kernel raises when it ends a container's processes, read when the container has ended.
@@ -149,11 +134,6 @@ class CapabilitySets(NamedTuple):
     bounding: int
     permitted: int
 
-    @property
-    def key(self) -> str:
-        """Return "": a container has one of these."""
-        return ""
-
 
 class NoNewPrivileges(NamedTuple):
     """No program gives its caller more rights (PR_SET_NO_NEW_PRIVS in prctl(2)), set before seccomp filters are loaded.
@@ -163,11 +143,6 @@ class NoNewPrivileges(NamedTuple):
     """
 
     plugin: str
-
-    @property
-    def key(self) -> str:
-        """Return "": a container has one of these."""
-        return ""
 
 
 class Wrapper(NamedTuple):
@@ -181,21 +156,21 @@ class Wrapper(NamedTuple):
     program: Slot
     arguments: tuple[str, ...]
 
-    @property
-    def key(self) -> str:
-        """Return "": a container has one of these."""
-        return ""
-
 
 Fact = (
     Namespace | IdMap | NewRoot | FreshFilesystem | CgroupPlace | Counter | CapabilitySets | NoNewPrivileges | Wrapper
 )
 """Something that one feature publishes, once, and others may need.
 
-`key` distinguishes facts of one type of which there may be several; it is "" otherwise.
+`key` distinguishes facts of one type of which there may be several; one without it occurs once.
 """
 
 F = TypeVar("F", bound=Fact)
+
+
+def key_of(fact: Fact) -> str:
+    """Return what distinguishes a fact from others of its type, "" where there are none."""
+    return getattr(fact, "key", "")
 
 
 class Facts:
@@ -206,9 +181,9 @@ class Facts:
 
     def publish(self, fact: Fact, plugin: str) -> None:
         """Add a fact. Raises DefinitionError if another plugin has published it before."""
-        place = (type(fact), fact.key)
+        place = (type(fact), key_of(fact))
         if place in self._facts:
-            what = f"{type(fact).__name__} {fact.key}".rstrip()
+            what = f"{type(fact).__name__} {key_of(fact)}".rstrip()
             first = self._facts[place][1]
             raise DefinitionError([Problem(f"{first} and {plugin} both provide {what}", hint="use one of them")])
         self._facts[place] = (fact, plugin)

@@ -21,7 +21,7 @@ from haconiwa_core import linux
 from haconiwa_core.container import Container
 from haconiwa_core.definition.reading import read
 from haconiwa_core.errors import SetupError
-from haconiwa_core.facts import Fact
+from haconiwa_core.facts import Fact, key_of
 from haconiwa_core.feature import Feature
 from haconiwa_core.linux.vocabulary import is_lowering
 from haconiwa_core.operation import Slot
@@ -179,7 +179,7 @@ class Conformance:
             planning = Planning(Container("test", folder=str(tmp_path)), host())
             for fact in plugins().facts(feature, planning):
                 kind = type(fact).__name__
-                published.add(kind if kind in provides else f"{kind} {fact.key}")
+                published.add(kind if kind in provides else f"{kind} {key_of(fact)}")
         assert published == provides
 
     @needs_root
