@@ -1,7 +1,8 @@
 """Mounts: trees, new file systems, targets below a root, the root itself (mount_namespaces(7)).
 
 Every path of a container is resolved below its root with openat2(2) and acted upon as a
-descriptor, so that no symbolic link in the root can lead outside.
+descriptor, so that no symbolic link in the root can lead outside. What is opened on the way is closed
+again: a limit on open files may be low, and what comes after it opens files, too.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def make_symlink(target: str, path: str) -> Operations:
     folder, _, name = path.rpartition("/")
     yield _open_below_root(folder, _PATH_FLAGS | os.O_DIRECTORY, _PARENT)
     yield Operation(Call.symlinkat, (_string(target), _PARENT, _string(name)))
+    yield _close(_PARENT)
 
 
 @lowers
@@ -117,6 +119,7 @@ def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operation
     yield Operation(Call.mknodat, (_PARENT, name, mode, 0), accept=exists, when=_PARENT, unless=_IS_DIRECTORY)
     yield _open_below_root(path, _PATH_FLAGS, _MADE, symlinks=symlinks)._replace(unless=_TARGET)
     yield _attach(tree, _MADE)._replace(when=_MADE)
+    yield from map(_close, (_TARGET, _IS_DIRECTORY, _PARENT, _MADE))
 
 
 @lowers
@@ -130,6 +133,7 @@ def verify_filesystem(path: str, magic: int) -> Operations:
     """Check that a path of the container lies on a file system of this type (statfs(2), f_type)."""
     yield _open_below_root(path, _PATH_FLAGS, _TARGET)
     yield Operation(Call.fstatfs, (_TARGET, Buffer(120, ((0, struct.pack("q", magic)),))))
+    yield _close(_TARGET)
 
 
 @lowers
@@ -168,15 +172,21 @@ def mask(path: str) -> Operations:
     attributes = c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEXEC
     yield _open_below_root(path, _PATH_FLAGS, _TARGET, accept=(errno.ENOENT, errno.ENOTDIR))
     yield _is_directory(_TARGET)._replace(when=_TARGET)
-    empty = (*make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER), _attach(_COVER, _TARGET))
+    empty = (
+        *make_filesystem("tmpfs", (("nr_inodes", "1"),), attributes, into=_COVER),
+        _attach(_COVER, _TARGET),
+        _close(_COVER),
+    )
     yield from (operation._replace(when=_IS_DIRECTORY) for operation in empty)
     device = Buffer(_STATX_SIZE, ((_STATX_RDEV, _NULL_DEVICE),))
     null = (
         *open_tree("/dev/null", False, c.MOUNT_ATTR_RDONLY | c.MOUNT_ATTR_NOEXEC, into=_COVER),
         Operation(Call.statx, (_COVER, _string(""), c.AT_EMPTY_PATH, c.STATX_TYPE, device)),
         _attach(_COVER, _TARGET),
+        _close(_COVER),
     )
     yield from (operation._replace(when=_TARGET, unless=_IS_DIRECTORY) for operation in null)
+    yield from map(_close, (_IS_DIRECTORY, _TARGET))
 
 
 @lowers
@@ -188,6 +198,8 @@ def make_path_read_only(path: str) -> Operations:
         Operation(Call.open_tree, (_TARGET, _string(""), flags), result=_READ_ONLY),
         _set_attributes(_READ_ONLY, c.MOUNT_ATTR_RDONLY, 0, c.AT_RECURSIVE),
         _attach(_READ_ONLY, _TARGET),
+        _close(_READ_ONLY),
+        _close(_TARGET),
     )
     yield from (operation._replace(when=_TARGET) for operation in bind)
 
@@ -214,7 +226,13 @@ def _make_parents(parts: list[str], symlinks: bool) -> Operations:
     yield _open_below_root("/", directory, _PARENT)
     for depth, part in enumerate(parts[:-1], start=1):
         yield Operation(Call.mkdirat, (_PARENT, _string(part), 0o755), accept=(errno.EEXIST,))
+        yield Operation(Call.close, (_PARENT,))
         yield _open_below_root("/".join(parts[:depth]), directory, _PARENT, symlinks=symlinks)
+
+
+def _close(opened: Slot) -> Operation:
+    """Close a descriptor, if it was opened."""
+    return Operation(Call.close, (opened,), when=opened)
 
 
 def _open_below_root(

@@ -28,6 +28,7 @@ from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.cgroups import ATTACHED, FIRST
 from haconiwa_core.linux.vocabulary import lowers
 from haconiwa_core.operation import Buffer, Operation, Slot
 from haconiwa_core.planning.planner import plan
@@ -102,7 +103,8 @@ def settled(pid):
     return {
         "status": {name: value for name, value in status.items() if name not in DIFFERENCES},
         "limits": Path(f"/proc/{pid}/limits").read_text(),
-        "cgroup": Path(f"/proc/{pid}/cgroup").read_text(),
+        # What is attached has a group beside the first process's, so that it can be limited.
+        "cgroup": Path(f"/proc/{pid}/cgroup").read_text().replace(f"/{ATTACHED}\n", f"/{FIRST}\n"),
         "namespaces": {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in KINDS},
         "mountinfo": Path(f"/proc/{pid}/mountinfo").read_text(),
         "root": os.stat(f"/proc/{pid}/root/."),

@@ -14,16 +14,16 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
+from haconiwa_seccomp import Seccomp
 from system.features import host_namespace
 from system.world import HANDLES, SHIFTED, everything, planned, ran, shell
 
 from haconiwa_core.container import Container
 from haconiwa_core.linux import remove_handle
+from haconiwa_core.linux.constants import CAP_SYS_ADMIN
 from haconiwa_core.stages import Stage
 
-WITHOUT_FEATURES = {Stage.BOUNDING, Stage.FILTER, Stage.CAPABILITIES, Stage.CONFINE}
-"""Stages that no feature uses yet."""
-
+CAP_NET_BIND_SERVICE = 10
 SHIFT = (IdRange(0, SHIFTED, 65536),)
 
 
@@ -143,6 +143,37 @@ def test_limits():
     assert shell("ulimit -Sn; ulimit -Hn; ulimit -c; umask", features).output.split() == ["50", "60", "0", "0027"]
 
 
+def status_inside(text):
+    return dict(line.split(":\t") for line in text.splitlines())
+
+
+def test_bounding(whole):
+    found = status_inside(whole("grep ^Cap /proc/self/status"))
+    bounding = int(found["CapBnd"], 16)
+    assert bounding >> CAP_NET_BIND_SERVICE & 1
+    assert not bounding >> CAP_SYS_ADMIN & 1
+
+
+def test_filter():
+    """Without no_new_privs the filter is there before the user changes, and lets the change through."""
+    features = [Seccomp(), Credentials(uid=1000)]
+    output = shell("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status; id -u", features).output
+    found = status_inside(output.removesuffix("1000").strip())
+    assert output.endswith("1000")
+    assert found == {"NoNewPrivs": "0", "Seccomp": "2"}
+
+
+def test_capabilities(whole):
+    """Those of a user other than 0 are the ambient ones."""
+    found = status_inside(whole("grep ^Cap /proc/self/status"))
+    assert {int(found[name], 16) for name in ("CapAmb", "CapInh", "CapPrm", "CapEff")} == {1 << CAP_NET_BIND_SERVICE}
+
+
+def test_confine(whole):
+    found = status_inside(whole("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status"))
+    assert found == {"NoNewPrivs": "1", "Seccomp": "2"}
+
+
 def test_credentials(whole):
     lines = whole("grep -E '^(Uid|Gid|Groups)' /proc/self/status; pwd").split()
     assert lines == ["Uid:", *["1000"] * 4, "Gid:", *["1001"] * 4, "Groups:", "1002", "/"]
@@ -156,17 +187,13 @@ def test_exec():
     assert listed == ["0", "1", "2", "3"]  # 3 is the listing's own.
 
 
-def test_stages_without_features(root):
-    for keep in (False, True):
-        used = {
-            item.step.stage
-            for item in planned(Container("all", ["x"], everything(root, shifted=True, keep=keep))).steps
-        }
-        assert not used & WITHOUT_FEATURES
-    assert used == set(Stage) - WITHOUT_FEATURES
+def test_everything_has_all_stages(root):
+    """But the one that is there where no_new_privs is not."""
+    container = Container("all", ["x"], everything(root, shifted=True, keep=True))
+    assert {item.step.stage for item in planned(container).steps} == set(Stage) - {Stage.FILTER}
+    without = Container("all", ["x"], [Seccomp()])
+    assert Stage.FILTER in {item.step.stage for item in planned(without).steps}
 
 
 def test_every_stage_has_a_test():
-    assert {stage.name.lower() for stage in set(Stage) - WITHOUT_FEATURES} <= {
-        name.removeprefix("test_") for name in globals()
-    }
+    assert {stage.name.lower() for stage in Stage} <= {name.removeprefix("test_") for name in globals()}

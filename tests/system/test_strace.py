@@ -18,7 +18,7 @@ from haconiwa_core.stages import Stage
 NOT_TRACED = {Call.exit_group, Call.sendmsg}
 """What launchers do by themselves: end where nothing is left to do, and tell whom they have cloned."""
 
-OTHERS = ("mount", "unshare", "setns", "clone", "execveat", "capset", "seccomp", "setuid", "setgid", "setreuid")
+OTHERS = ("mount", "unshare", "setns", "clone", "execveat", "setuid", "setgid", "setreuid")
 """Calls that no plan has now, and that nobody may make behind its back."""
 
 CALL = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+|0x[0-9a-f]+|\?)(?: .*)?\Z")
@@ -177,13 +177,17 @@ CALLS_OF = {
     "rlimit": {"prlimit64"},
     "mount": {"fsopen", "fsmount"},
     "chroot": {"pivot_root"},
+    "capabilities": {"capset"},
+    "seccomp": {"seccomp"},
+    "landlock": {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"},
+    "scheduling": {"setpriority"},
 }
 
 
 @pytest.mark.parametrize("left_out", sorted(CALLS_OF))
 def test_what_is_left_out_is_not_called(root, tmp_path, left_out):
     definition = DEFINITION.format(root=str(root), shifted=False)
-    needs = {"ns-cgroup": ["ns-time"], "ns-time": ["ns-cgroup"]}.get(left_out, [])
+    needs = {"ns-cgroup": ["ns-time"], "ns-net": ["sysctl"], "ns-time": ["ns-cgroup"]}.get(left_out, [])
     without = [word for name in [left_out, *needs] for word in ("--without", name)]
     plan = planned(Container("traced", ["/bin/true"], everything(root), stdin="null"))
     assert CALLS_OF[left_out] <= {operation.call.name for _, operation in operations_of(plan)}

@@ -14,9 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from haconiwa_capabilities import Capabilities
+from haconiwa_cgroup import Cgroup
 from haconiwa_chroot import Chroot
 from haconiwa_credentials import Credentials
+from haconiwa_landlock import Landlock
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
+from haconiwa_no_new_privs import NoNewPrivs
 from haconiwa_ns_cgroup import CgroupNamespace
 from haconiwa_ns_ipc import IpcNamespace
 from haconiwa_ns_mount import MountNamespace
@@ -26,6 +30,9 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
+from haconiwa_scheduling import Scheduling
+from haconiwa_seccomp import Seccomp
+from haconiwa_sysctl import Sysctl
 
 from haconiwa_core.container import Container
 from haconiwa_core.feature import Feature
@@ -133,6 +140,13 @@ def everything(root: Path, *, shifted: bool = False, keep: bool = False) -> list
         ),
         Rlimit(nofile=64, core=0),
         Credentials(uid=1000, gid=1001, groups=(1002,), umask=0o077),
+        Capabilities(ambient=("net_bind_service",)),
+        NoNewPrivs(),
+        Seccomp(),
+        Landlock(read=("/",), write=("/",), execute=("/",)),
+        Scheduling(nice=5),
+        Sysctl(values={"net.ipv4.ip_unprivileged_port_start": 80}),
+        Cgroup(memory="256M", pids=64),
     ]
     if shifted:
         ids = (IdRange(0, SHIFTED, 65536),)

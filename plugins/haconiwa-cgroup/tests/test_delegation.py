@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from haconiwa_cgroup import Cgroup
-from haconiwa_cgroup.freezer import is_frozen, set_frozen
+from haconiwa_cgroup.freezer import set_frozen
 from haconiwa_cgroup.layout import CALLER
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.cgroups import is_frozen
 from haconiwa_core.linux.constants import PR_SET_DUMPABLE
 from haconiwa_core.linux.host import system_call
 from haconiwa_core.testing import needs_root, run, started
@@ -94,7 +95,7 @@ def test_it_starts_attaches_freezes_and_ends(own: Path, place) -> None:
             shown = run_attached(running, feature, command=["cat", "/proc/self/cgroup"], host=facts).stdout
             assert shown.endswith(f"{place.parent}/haconiwa/{INSTANCE}/attached\n")
             set_frozen(group, frozen=True)
-            assert is_frozen(group)
+            assert is_frozen(str(group.parent), group.name)
             running.kill()
         assert not group.exists()
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 from collections.abc import Iterable, Mapping
 from errno import ENOSYS
 from functools import cache, lru_cache
-from typing import NamedTuple
-
-import pyseccomp  # type: ignore[import-untyped]  # it has none
+from typing import Any, NamedTuple
 
 from haconiwa_core.linux import bpf
 from haconiwa_seccomp import Arg
 from haconiwa_seccomp.chain import above, chained
+
+
+def _import() -> Any:
+    """Import pyseccomp, and tell it what its libraries are called: to find out it would run ldconfig and compilers."""
+    find = ctypes.util.find_library
+    ctypes.util.find_library = {"c": "libc.so.6", "seccomp": "libseccomp.so.2"}.__getitem__  # type: ignore[assignment]
+    try:
+        import pyseccomp  # type: ignore[import-untyped]  # it has none
+    finally:
+        ctypes.util.find_library = find
+    return pyseccomp
+
+
+pyseccomp = _import()
 
 NEWER = {
     "set_mempolicy_home_node": 450,
@@ -144,7 +157,7 @@ def _exported(action: int, matches: Mapping[int, tuple[Arg, ...]], other: int) -
         return file.read()
 
 
-def _compared(arg: Arg) -> pyseccomp.Arg:
+def _compared(arg: Arg) -> Any:
     if arg.mask is None:
         return pyseccomp.Arg(arg.index, _OPERATORS[arg.op], arg.value)
     return pyseccomp.Arg(arg.index, pyseccomp.MASKED_EQ, arg.mask, arg.value)
