@@ -2,6 +2,8 @@
 
 import pytest
 from haconiwa_apparmor import AppArmor
+from haconiwa_capabilities import Capabilities
+from haconiwa_cgroup import Cgroup
 from haconiwa_chroot import Chroot
 from haconiwa_credentials import Credentials
 from haconiwa_landlock import Landlock, Rule
@@ -16,6 +18,9 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
+from haconiwa_scheduling import Scheduling
+from haconiwa_seccomp import Seccomp
+from haconiwa_sysctl import Sysctl
 from hypothesis import given, settings, strategies as st
 
 from haconiwa_core.container import Container
@@ -36,6 +41,8 @@ NAMESPACES: tuple[Feature, ...] = (
 )
 OTHERS: tuple[Feature, ...] = (
     AppArmor("web"),
+    Capabilities(),
+    Cgroup(memory="64M", pids=20),
     Chroot("/srv/web"),
     Credentials(uid=33, gid=33, groups=[5]),
     Landlock(read=["/"], execute=["/bin"], rules=[Rule("/dev/null", ["write_file"])], connect_tcp=[443]),
@@ -52,6 +59,9 @@ OTHERS: tuple[Feature, ...] = (
     ),
     NoNewPrivs(),
     Rlimit(nofile=64),
+    Scheduling(nice=5),
+    Seccomp(),
+    Sysctl(values={"net.ipv4.ip_forward": 1}),
 )
 MAPPED = UserNamespace(uid_map=[IdRange(0, 100000, 100)], gid_map=[IdRange(0, 100000, 100)])
 SETS = {"all but users": (*NAMESPACES, *OTHERS), "all": (*NAMESPACES, *OTHERS, MAPPED)}
