@@ -43,8 +43,9 @@ from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.attach import attach
-from haconiwa_core.runtime.record import Process, Store
+from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Store
 
 Way = Callable[[], float]
 """Does it once, and returns how many seconds that took."""

@@ -17,7 +17,7 @@ def configure(parser: ArgumentParser) -> None:
 def main(options: Options, log: Log) -> int:
     """Clean up; return 0 if nothing is left of any container without a supervisor."""
     from haconiwa_core.runtime.cleanup import collect
-    from haconiwa_core.runtime.record import Store
+    from haconiwa_core.runtime.store import Store
 
     problems = [found for found in collect(Store()) if found.problem]
     for found in problems:

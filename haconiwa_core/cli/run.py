@@ -37,7 +37,7 @@ def main(options: Options, log: Log) -> int:
     from haconiwa_core.planning.planner import plan_all
     from haconiwa_core.plugins.loading import Plugins
     from haconiwa_core.runtime.foreground import run_all
-    from haconiwa_core.runtime.record import Store
+    from haconiwa_core.runtime.store import Store
 
     plugins = Plugins()
     containers = selected(options, plugins)
@@ -57,7 +57,7 @@ def _detached(containers: Sequence[Container], options: Options, plugins: Plugin
     from haconiwa_core.host import gather
     from haconiwa_core.launch.choice import choose_launcher
     from haconiwa_core.planning.planner import plan_all
-    from haconiwa_core.runtime.record import Store
+    from haconiwa_core.runtime.store import Store
     from haconiwa_core.runtime.supervisor import choose_supervisor
 
     supervisor = choose_supervisor()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.errors import RecordError
-from haconiwa_core.runtime.record import FILE_NAME, Claim, Process, Record, Store, boot_id
+from haconiwa_core.runtime.record import Process, Record, boot_id
+from haconiwa_core.runtime.store import FILE_NAME, Claim, Store
 
 
 class Collected(NamedTuple):

@@ -14,9 +14,9 @@ from haconiwa_core.log import Log
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.orphans import adopted_orphans
-from haconiwa_core.runtime.record import Claim, Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Claim, Store
 
 _CHUNK = 1 << 16
 _LINE_LIMIT = 1 << 20

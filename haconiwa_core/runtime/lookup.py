@@ -7,7 +7,7 @@ import os
 
 from haconiwa_core.errors import RecordError
 from haconiwa_core.linux.host import open_namespace, start_time
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 
 def open_namespace_of_container(kind: str, name: str) -> int:

@@ -1,32 +1,19 @@
-"""Records: what is on disk about one container, enough to clean up after any crash.
-
-Each instance has a directory of its own (0700) below the state directory. Its supervisor holds
-a lock on it for as long as it lives, so that nobody mistakes a starting container for a dead one.
-"""
+"""A record: what is on disk about one container, enough to clean up after any crash."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from haconiwa_core.container import is_name
-from haconiwa_core.errors import RecordError
 from haconiwa_core.linux.host import start_time
 
 VERSION = 1
-FILE_NAME = "record.json"
-CHANGES_NAME = "changes.json"
-
-_SIZE_LIMIT = 4 << 20
-_UNIQUE_ATTEMPTS = 64
 
 Status = Literal["starting", "created", "running", "exited"]
 Orphan = Literal["end", "keep"]
@@ -124,201 +111,23 @@ def _parts(value: Process | Undo) -> dict[str, Any]:
 _ENCODER = json.JSONEncoder(default=_parts, separators=(",", ":"))
 
 
-class Claim:
-    """A name that this process holds: the instance's directory, locked until `release`."""
-
-    def __init__(self, directory: Path, descriptor: int) -> None:
-        self.directory = directory
-        self.name = directory.name
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        """Return the locked descriptor of the directory: who has a copy of it holds the name, too (flock(2))."""
-        return self._descriptor
-
-    def write(self, record: Record) -> None:
-        """Replace the record in one step.
-
-        Raises:
-            RecordError: it cannot be written.
-        """
-        data = {name: getattr(record, name) for name in _FIELDS}
-        left = memoryview(_ENCODER.encode(data).encode())
-        new = FILE_NAME + ".new"
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(new, flags, 0o600, dir_fd=self._descriptor)
-            try:
-                while left:
-                    left = left[os.write(descriptor, left) :]
-            finally:
-                os.close(descriptor)
-            os.rename(new, FILE_NAME, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        except OSError as error:
-            raise RecordError(f"cannot write the record of {self.name}: {error.strerror}") from error
-
-    def remove(self) -> None:
-        """Remove the record and everything beside it; the name can be used again."""
-        for name in os.listdir(self._descriptor):
-            os.unlink(name, dir_fd=self._descriptor)
-        os.rmdir(self.directory)
-        self.release()
-
-    def release(self) -> None:
-        """Give up the lock; the record stays."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+def encoded(record: Record) -> bytes:
+    """Return a record as JSON."""
+    return _ENCODER.encode({name: getattr(record, name) for name in _FIELDS}).encode()
 
 
-class Store:
-    """The records of one user: below /run for root, else below $XDG_RUNTIME_DIR."""
+def decoded(text: str, changes: str | None) -> Record:
+    """Return the record that JSON holds.
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory or state_directory()
-
-    def claim(self, name: str) -> Claim:
-        """Make an instance's directory and lock it.
-
-        Raises:
-            RecordError: the name is taken, malformed, or the directory cannot be made.
-        """
-        try:
-            claim = self._claim(name)
-        except FileExistsError as error:
-            raise RecordError(
-                f"the name {name} is in use, or its last container was not cleaned up; `haconiwa gc` cleans up"
-            ) from error
-        if claim is None:
-            raise RecordError(f"the name {name} was taken at the same moment")
-        return claim
-
-    def claim_unique(self, base: str) -> Claim:
-        """Claim a name like `web-3f9a` for an instance of the definition `web`."""
-        for _ in range(_UNIQUE_ATTEMPTS):
-            with suppress(FileExistsError):
-                claim = self._claim(f"{base[:120]}-{os.urandom(2).hex()}")
-                if claim is not None:
-                    return claim
-        raise RecordError(f"no free name like {base}-XXXX; `haconiwa gc` removes records of exited containers")
-
-    def _claim(self, name: str) -> Claim | None:
-        """Make and lock a directory; None if somebody has removed or locked it in between."""
-        if not is_name(name):
-            raise RecordError(f"{name!r} cannot name a container")
-        path = self.directory / name
-        try:
-            self._make_private_directory()
-            os.mkdir(path, 0o700)
-            descriptor = _lock(path)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            raise RecordError(f"cannot make {path}: {error.strerror}") from error
-        return Claim(path, descriptor) if descriptor is not None else None
-
-    def _make_private_directory(self) -> None:
-        try:
-            status = os.lstat(self.directory)
-        except FileNotFoundError:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = os.lstat(self.directory)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise RecordError(
-                f"{self.directory} must be a directory that only its owner, user {os.geteuid()}, can enter"
-            )
-
-    def take_over(self, name: str) -> Claim | None:
-        """Lock an existing instance whose supervisor is gone; None if somebody has it."""
-        path = self.directory / name
-        try:
-            descriptor = _lock(path)
-        except FileNotFoundError:
-            return None
-        return Claim(path, descriptor) if descriptor is not None else None
-
-    def names(self) -> list[str]:
-        """Return the names of all instances, alive or not."""
-        try:
-            return sorted(entry.name for entry in os.scandir(self.directory) if is_name(entry.name))
-        except FileNotFoundError:
-            return []
-
-    def read(self, name: str) -> Record:
-        """Return the record of an instance.
-
-        Raises:
-            RecordError: there is none, or it is not a record that this version understands.
-        """
-        path = self.directory / name / FILE_NAME
-        text = _read(path)
-        if text is None:
-            raise RecordError(f"there is no container named {name}")
-        changes = _read(path.with_name(CHANGES_NAME))
-        try:
-            record = _parse(json.loads(text))
-            return record if changes is None else _changed(record, json.loads(changes))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise RecordError(f"{path} is damaged: {error}; end what it started, and remove {path.parent}") from error
-
-    def change(self, name: str, features: Mapping[str, Any]) -> None:
-        """Note that sections of a running container have other values than at its start.
-
-        The record itself is its supervisor's to write: what has changed lies beside it.
-
-        Args:
-            name: of the instance.
-            features: the values of all sections that differ from the record's.
-
-        Raises:
-            RecordError: it cannot be written, as when the container has been forgotten.
-        """
-        path = self.directory / name / CHANGES_NAME
-        new = path.with_suffix(".new")
-        try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(features, file, default=_parts)
-            os.rename(new, path)
-        except OSError as error:
-            raise RecordError(f"cannot write {path}: {error.strerror}") from error
-
-    def records(self) -> Iterator[Record]:
-        """Yield all records that can be read."""
-        for name in self.names():
-            try:
-                yield self.read(name)
-            except RecordError:
-                continue  # Vanished between listing and reading, or damaged, which `gc` reports.
-
-
-def _read(path: Path) -> str | None:
-    """Return a file's text; None where there is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, encoding="utf-8") as file:
-            text = file.read(_SIZE_LIMIT + 1)
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"cannot read {path}: {error}") from error
-    if len(text) > _SIZE_LIMIT:
-        raise RecordError(f"{path} is larger than a record can be")
-    return text
-
-
-def state_directory() -> Path:
-    """Return where records are kept.
+    Args:
+        text: as `encoded` gives it.
+        changes: the values of sections that have been changed since the start, as JSON, if any were.
 
     Raises:
-        RecordError: an ordinary user has no $XDG_RUNTIME_DIR.
+        ValueError, TypeError, KeyError, RecursionError: it is no record that this version understands.
     """
-    if os.geteuid() == 0:
-        return Path("/run/haconiwa")
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if not runtime:
-        raise RecordError("XDG_RUNTIME_DIR is not set: an ordinary user's containers keep their records there")
-    return Path(runtime) / "haconiwa"
+    record = _parse(json.loads(text))
+    return record if changes is None else _changed(record, json.loads(changes))
 
 
 @cache
@@ -330,19 +139,6 @@ def boot_id() -> str:
 def without_lasting(record: Record) -> Record:
     """Return the record of a container that has started: what is meant to stay is no longer undone."""
     return replace(record, undo=tuple(undo for undo in record.undo if not undo.lasting))
-
-
-def _lock(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Its former owner may have removed it, and somebody else made it anew, before it was locked.
-        if os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass  # Somebody has it, or it has gone.
-    os.close(descriptor)
-    return None
 
 
 def _parse(data: Mapping[str, Any]) -> Record:

@@ -10,7 +10,8 @@ from haconiwa_core.linux.cgroups import read_counter
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import Child, End
-from haconiwa_core.runtime.record import Claim, Record
+from haconiwa_core.runtime.record import Record
+from haconiwa_core.runtime.store import Claim
 
 
 class Running(Child):

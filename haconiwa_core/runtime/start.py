@@ -18,8 +18,9 @@ from haconiwa_core.operation import Slot
 from haconiwa_core.planning.plan import Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.launching import Launching
-from haconiwa_core.runtime.record import Claim, Orphan, Process, Record, Status, Undo, boot_id, without_lasting
+from haconiwa_core.runtime.record import Orphan, Process, Record, Status, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.running import Running
+from haconiwa_core.runtime.store import Claim
 
 
 def start(

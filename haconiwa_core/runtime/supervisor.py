@@ -10,7 +10,7 @@ from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.plugins.discovery import API
 from haconiwa_core.plugins.entrypoints import entry_points
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 GROUP = f"haconiwa.{API}.supervisors"
 

@@ -31,7 +31,7 @@ from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.catalogue import distribution_for
 from haconiwa_core.plugins.discovery import GROUP, installed
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_core.testing.fake.kernel import FakeKernel

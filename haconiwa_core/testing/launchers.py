@@ -29,9 +29,9 @@ from haconiwa_core.launch.resident import ResidentLauncher, sealed
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CLONE_NEWPID, CLONE_NEWUTS
 from haconiwa_core.planning.plan import Plan
-from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing.needs import needs_root
 from haconiwa_core.testing.plans import plan_of
 

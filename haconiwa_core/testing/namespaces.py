@@ -13,7 +13,7 @@ from haconiwa_core.errors import SetupError
 from haconiwa_core.linux import remove_handle
 from haconiwa_core.namespace import NamespaceFeature
 from haconiwa_core.plugins.catalogue import providers_of
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing.conformance import Conformance
 from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.program import run_program

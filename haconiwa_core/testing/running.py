@@ -17,9 +17,10 @@ from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.linux import start_time
 from haconiwa_core.runtime.attach import attach
-from haconiwa_core.runtime.record import Process, Store
+from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing.plans import plan_of
 
 INSTANCE = f"test-{os.getpid()}"

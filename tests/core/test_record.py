@@ -16,7 +16,8 @@ from hypothesis import given, strategies as st
 
 from haconiwa_core.errors import RecordError
 from haconiwa_core.runtime.cleanup import collect
-from haconiwa_core.runtime.record import FILE_NAME, Process, Record, Store, Undo, boot_id, without_lasting
+from haconiwa_core.runtime.record import Process, Record, Undo, boot_id, without_lasting
+from haconiwa_core.runtime.store import FILE_NAME, Store
 
 RECORD = Record(
     name="web",
@@ -248,7 +249,7 @@ CLAIMER = """
 import sys
 from pathlib import Path
 from haconiwa_core.errors import RecordError
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 store = Store(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing import needs_program, needs_root
 
 TREE = Path(__file__).resolve().parents[2]

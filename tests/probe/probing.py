@@ -28,9 +28,10 @@ from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
-from haconiwa_core.runtime.record import Process, Store
+from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Store
 
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE"),

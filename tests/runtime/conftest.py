@@ -6,7 +6,7 @@ import pytest
 from haconiwa_runtime import Runtime
 
 from haconiwa_core.launch.direct import DirectLauncher
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 
 @pytest.fixture

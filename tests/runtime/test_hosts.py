@@ -20,7 +20,7 @@ from pathlib import Path
 from haconiwa_core import Container, SetupError
 from haconiwa_runtime import AsyncRuntime, Runtime
 from haconiwa_core.launch.direct import DirectLauncher
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 store = Store(Path(sys.argv[1]))
 """

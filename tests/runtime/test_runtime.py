@@ -21,7 +21,7 @@ from runtime.support import content_of, no_process_has, shell
 
 from haconiwa_core import Container, DefinitionError, RecordError, SetupError
 from haconiwa_core.linux.host import descendants
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing import busybox_root, needs_program, needs_root
 
 pytestmark = [needs_root, needs_program("busybox")]

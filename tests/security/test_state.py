@@ -13,7 +13,8 @@ from system.world import haconiwa
 
 from haconiwa_core.errors import RecordError
 from haconiwa_core.runtime.cleanup import collect
-from haconiwa_core.runtime.record import Process, Record, Store, Undo, boot_id
+from haconiwa_core.runtime.record import Process, Record, Undo, boot_id
+from haconiwa_core.runtime.store import Store
 
 NAMES = [
     "../x",

@@ -34,7 +34,7 @@ from haconiwa_core.operation import Buffer, Operation, Slot
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.processes import is_readable
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 DIFFERENCES = {
     # Of each process its own.

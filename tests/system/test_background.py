@@ -12,7 +12,8 @@ import pytest
 from system.world import haconiwa, reap_everything, time_limit
 
 from haconiwa_core.linux.host import adopt_orphans, descendants, start_time
-from haconiwa_core.runtime.record import Process, Record, Store, boot_id
+from haconiwa_core.runtime.record import Process, Record, boot_id
+from haconiwa_core.runtime.store import Store
 
 FEATURES = [pytest.param([], id="no namespace"), pytest.param(["--with", "ns-pid"], id="pid namespace")]
 

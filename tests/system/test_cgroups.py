@@ -23,7 +23,7 @@ from haconiwa_core.host import gather
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import PR_SET_DUMPABLE
 from haconiwa_core.linux.host import system_call
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing import needs_root, run, started
 from haconiwa_core.testing.running import INSTANCE, run_attached
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from system.world import haconiwa, time_limit
 
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 ENDS = (("first", 0), ("second", 7), ("third", 9))
 

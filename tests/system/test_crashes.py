@@ -16,7 +16,7 @@ from haconiwa_core.container import Container
 from haconiwa_core.launch import direct
 from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.runtime.cleanup import collect
-from haconiwa_core.runtime.record import Claim, Store
+from haconiwa_core.runtime.store import Claim, Store
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from system.world import haconiwa, reap_everything
 
 from haconiwa_core.linux.constants import WALL
 from haconiwa_core.linux.host import adopt_orphans, descendants
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 EXEC = [sys.executable, "-m", "haconiwa_core", "exec"]
 OPTIONS = ["--with=ns-pid", "--with=ns-mount", "--set=mount.proc=true", "--set=rlimit.nofile=99"]

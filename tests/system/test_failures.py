@@ -14,7 +14,7 @@ from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.interpreter import Kernel, linux_kernel
 from haconiwa_core.launch.local import run_host_step
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 
 
 @pytest.fixture(params=[False, True], ids=["root", "shifted"])

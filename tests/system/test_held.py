@@ -15,8 +15,8 @@ from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.linux.host import adopt_orphans, start_time
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.cleanup import collect
-from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.start import create
+from haconiwa_core.runtime.store import Store
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 

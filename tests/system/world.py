@@ -43,9 +43,9 @@ from haconiwa_core.linux.host import children
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Store
 
 BUSYBOX = "/bin/busybox"
 SHIFTED = 100_000

@@ -20,9 +20,9 @@ from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.planning.plan import Plan
-from haconiwa_core.runtime.record import Claim, Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Claim, Store
 from haconiwa_runtime import watch
 
 _LAST_DESCRIPTOR = 2**31 - 1

@@ -16,7 +16,8 @@ from haconiwa_core.linux.cgroups import is_frozen
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import is_readable, kill_all, status_of
-from haconiwa_core.runtime.record import Claim, Process, Record, Store, boot_id
+from haconiwa_core.runtime.record import Process, Record, boot_id
+from haconiwa_core.runtime.store import Claim, Store
 
 State = Literal["starting", "created", "running", "paused", "exited", "lost"]
 """A lost container's processes have ended, and so has its supervisor, before it could say how."""

@@ -15,9 +15,9 @@ from haconiwa_core.planning.context import Entry
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Claim, Store
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import create, start
+from haconiwa_core.runtime.store import Claim, Store
 from haconiwa_runtime.forks import Forked
 from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run, prepared

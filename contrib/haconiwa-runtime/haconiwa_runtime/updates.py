@@ -17,7 +17,7 @@ from haconiwa_core.linux.host import KERNEL
 from haconiwa_core.planning.plan import PlannedStep
 from haconiwa_core.planning.updating import plan_update
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.recorded import find
 
 _LOCK = "update.lock"

@@ -19,8 +19,8 @@ def main() -> None:
     from pathlib import Path
 
     from haconiwa_core.runtime.orphans import end_children
-    from haconiwa_core.runtime.record import Claim, Store
     from haconiwa_core.runtime.running import Running
+    from haconiwa_core.runtime.store import Claim, Store
 
     path = Path(directory)
     record = Store(path.parent).read(path.name)

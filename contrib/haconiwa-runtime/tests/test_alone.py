@@ -4,7 +4,7 @@ import pytest
 from haconiwa_runtime import PayloadError, Runtime
 
 from haconiwa_core import Container
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing import needs_root
 
 pytestmark = needs_root

@@ -13,8 +13,8 @@ from haconiwa_cgroup.layout import label_of
 
 from haconiwa_core.host import CgroupTree, HostFacts, gather
 from haconiwa_core.runtime.processes import End
-from haconiwa_core.runtime.record import Store
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing import plan_of
 from haconiwa_core.testing.running import INSTANCE
 

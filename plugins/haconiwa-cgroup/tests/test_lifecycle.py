@@ -26,8 +26,8 @@ from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.runtime.cleanup import collect
 from haconiwa_core.runtime.launching import Launching
 from haconiwa_core.runtime.processes import is_readable
-from haconiwa_core.runtime.record import Claim, Store
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import Claim, Store
 from haconiwa_core.testing import needs_root, plan_of, run, started
 from haconiwa_core.testing.running import INSTANCE, run_attached
 

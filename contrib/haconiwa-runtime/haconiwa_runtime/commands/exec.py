@@ -20,7 +20,7 @@ from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.forwarding import Forwarding
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.recorded import find
 
 HELP = "run a command in a running container, confined as its first process is: exec NAME -- COMMAND"

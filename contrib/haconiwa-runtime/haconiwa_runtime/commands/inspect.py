@@ -12,7 +12,7 @@ from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.recorded import Found, find
 
 HELP = "show all that is known of a container"

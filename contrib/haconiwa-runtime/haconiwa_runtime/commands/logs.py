@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace as Options
 from haconiwa_core.errors import RecordError
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.log import Log
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.recorded import find
 
 HELP = "print what a container has written to its log"

@@ -10,7 +10,7 @@ from typing import Any
 from haconiwa_core.cli.arguments import add_format
 from haconiwa_core.cli.output import print_json, print_table
 from haconiwa_core.log import Log
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.recorded import LIVE, Found, find_all
 
 HELP = "list containers that run; with --all those that have ended, too"

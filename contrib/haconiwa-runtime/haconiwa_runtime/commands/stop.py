@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace as Options
 
 from haconiwa_core.log import Log
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.commands.arguments import add_names, each_name, seconds
 from haconiwa_runtime.recorded import stop
 

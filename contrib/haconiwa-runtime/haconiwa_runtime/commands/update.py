@@ -8,7 +8,7 @@ from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.host import gather
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.updates import update
 
 HELP = "change the limits of a running container, or leave all as it was: update NAME --set FEATURE.KEY=VALUE"

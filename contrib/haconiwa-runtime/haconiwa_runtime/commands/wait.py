@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace as Options
 
 from haconiwa_core.cli.output import print_line
 from haconiwa_core.log import Log
-from haconiwa_core.runtime.record import Store
+from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.commands.arguments import add_names, each_name
 from haconiwa_runtime.recorded import wait
 

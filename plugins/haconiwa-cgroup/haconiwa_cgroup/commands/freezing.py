@@ -9,7 +9,8 @@ from haconiwa_cgroup.freezer import set_frozen
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux import start_time
 from haconiwa_core.log import Log
-from haconiwa_core.runtime.record import Store, boot_id
+from haconiwa_core.runtime.record import boot_id
+from haconiwa_core.runtime.store import Store
 
 
 def add_names(parser: ArgumentParser) -> None:
