@@ -24,8 +24,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from haconiwa_capabilities import Capabilities
+from haconiwa_cgroup import Cgroup
 from haconiwa_chroot import Chroot
+from haconiwa_hardened import Hardened
+from haconiwa_landlock import Landlock
 from haconiwa_mount import Mount
+from haconiwa_no_new_privs import NoNewPrivs
 from haconiwa_ns_cgroup import CgroupNamespace
 from haconiwa_ns_ipc import IpcNamespace
 from haconiwa_ns_mount import MountNamespace
@@ -35,6 +40,8 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_rlimit import Rlimit
+from haconiwa_scheduling import Scheduling
+from haconiwa_seccomp import Seccomp
 
 from haconiwa_core import Container
 from haconiwa_core.feature import Feature
@@ -65,6 +72,13 @@ KINDS: dict[str, Feature] = {
     "ns-time": TimeNamespace(),
     "ns-user": UserNamespace(),
     "rlimit": Rlimit(nofile=1024),
+    "capabilities": Capabilities(),
+    "no-new-privs": NoNewPrivs(),
+    "seccomp": Seccomp(),
+    "landlock": Landlock(read=["/"], execute=["/"]),
+    "scheduling": Scheduling(nice=5),
+    "cgroup, to be killed and frozen": Cgroup(),
+    "cgroup, 64 processes": Cgroup(pids=64),
 }
 
 
@@ -133,10 +147,12 @@ def warm(folder: Path, container: Container, launcher: Launcher) -> Way:
 def ours(folder: Path, root: Path, helper: Launcher, stack: ExitStack) -> dict[str, Way]:
     container = Container("bench", COMMAND, features(root))
     net = Container("bench", COMMAND, features(root, NetNamespace()))
+    strict = Container("bench", COMMAND, [Hardened(root=str(root))])
     cold = [sys.executable, "-I", "-m", "haconiwa_core", "run", "--rm", str(definition(folder, root))]
     return {
         "warm, helper": warm(folder, container, helper),
         "warm, helper, ns-net": warm(folder, net, helper),
+        "warm, helper, hardened": warm(folder, strict, helper),
         "warm, zygote": warm(folder, container, choose_launcher("zygote")),
         "warm, direct": warm(folder, container, choose_launcher("direct")),
         "exec, helper": entering(folder, container, helper, stack),

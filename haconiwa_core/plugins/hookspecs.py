@@ -54,7 +54,7 @@ def haconiwa_facts(feature: Feature, planning: Planning) -> Iterable[Fact]:  # t
     Called: while planning, for all features before any steps are asked for.
     Given: the plugin's own section; the planning, whose facts are not complete yet.
     Return: facts; each may be published by one plugin only.
-    Must not: change anything; read files other than through `planning.read_in_root`.
+    Must not: change anything; read files other than through `planning.read_in_root` and `planning.read_on_host`.
     If it raises: DefinitionError is reported with the other problems, anything else is a fault of
         the plugin and ends the planning.
     Example: `yield NewRoot("/srv/web")`.
@@ -68,7 +68,7 @@ def haconiwa_steps(feature: Feature, planning: Planning) -> Iterable[Step]:  # t
     Called: while planning, after all facts are known. `planning.entry` tells which entry it is.
     Given: the plugin's own section; the planning with all facts.
     Return: steps; within a stage they keep the order in which they are yielded.
-    Must not: change anything; read files other than through `planning.read_in_root`.
+    Must not: change anything; read files other than through `planning.read_in_root` and `planning.read_on_host`.
     If it raises: as haconiwa_facts.
     Example: `yield Step(Stage.LIMITS, linux.set_limit, 7, 64, 64)`.
     """
