@@ -27,14 +27,14 @@ class Distribution:
         name: of the distribution.
         package: that it installs.
         tests: the folder of its own tests.
-        others: what it needs that is not of this tree.
+        needed: requirements.
     """
 
     folder: Path
     name: str
     package: str
     tests: Path
-    others: tuple[str, ...]
+    needed: tuple[str, ...]
 
     @property
     def environment(self) -> str:
@@ -53,8 +53,18 @@ def distributions() -> Iterator[Distribution]:
         folder = file.parent
         tests = folder / "tests" / "core" if folder == ROOT else folder / "tests"
         name: str = data["project"]["name"]
-        others = tuple(needed for needed in data["project"]["dependencies"] if not needed.startswith("haconiwa-"))
-        yield Distribution(folder, name, name.replace("-", "_"), tests, others)
+        yield Distribution(folder, name, name.replace("-", "_"), tests, tuple(data["project"]["dependencies"]))
+
+
+def others_of(distribution: Distribution, everything: Sequence[Distribution]) -> list[str]:
+    """Return what a distribution, and those of the tree that it needs, need from outside of it."""
+    siblings = [item for item in everything if any(_is_for(item, needed) for needed in distribution.needed)]
+    below = {needed for sibling in siblings for needed in others_of(sibling, everything)}
+    return sorted(below | {needed for needed in distribution.needed if not needed.startswith("haconiwa-")})
+
+
+def _is_for(distribution: Distribution, requirement: str) -> bool:
+    return requirement.partition(">")[0] == distribution.name
 
 
 @impl
@@ -82,8 +92,8 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
         if distribution.folder != ROOT:
             install = f"uv pip install --quiet --no-index --find-links {wheels} --reinstall-package"
             commands.insert(0, f"{install} {distribution.name} {distribution.name}")
-            if distribution.others:
-                commands.insert(0, f"uv pip install --quiet {' '.join(distribution.others)}")
+            if others := others_of(distribution, everything):
+                commands.insert(0, f"uv pip install --quiet {' '.join(others)}")
         loader = MemoryLoader(description=f"{distribution.name} alone", commands=_parsed(commands))
         state.conf.memory_seed_loaders[distribution.environment].append(loader)
     built = [f"uv build --quiet --wheel --out-dir {wheels} {distribution.folder}" for distribution in everything]

@@ -205,7 +205,8 @@ def serve_as_caller(folder: Path, size: int) -> None:
 
 def make_root(folder: Path) -> Path:
     root = folder / "root"
-    (root / "proc").mkdir(parents=True)
+    for name in ("proc", "dev", "tmp"):
+        (root / name).mkdir(parents=True)
     for name in ("true", "sleep"):
         shutil.copy("/bin/busybox", root / name)
     return root

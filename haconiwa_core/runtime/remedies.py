@@ -19,6 +19,7 @@ _OWN_GROUP = "start it with `systemd-run --scope -p Delegate=yes` (`--user` for 
 _SCORE = "lowering the score below what the caller was given needs CAP_SYS_RESOURCE"
 
 _BY_FUNCTION = {
+    ("attach_below_root", errno.EACCES): "the root's owner is not mapped: make the mount point beforehand",
     ("attach_below_root", errno.ENOENT): _NO_SUCH_TARGET,
     ("attach_below_root", errno.EINVAL): _OF_ONE_KIND,
     ("attach_below_root", errno.ENOTDIR): _OF_ONE_KIND,

@@ -6,12 +6,13 @@ import os
 import pytest
 from core.support import Sample, plan_of, problems_of
 
-READER = Sample("reader", options=[("file", str, "")], steps=lambda feature, planning: _read(feature, planning))
-
 
 def _read(feature, planning):
     planning.read_on_host(feature.file)
     return ()
+
+
+READER = Sample("reader", options=[("file", str, "")], steps=_read)
 
 
 def planned(file, folder=""):
