@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from haconiwa_hardened import IDS, Hardened
 
+from haconiwa_core.errors import SetupError
 from haconiwa_core.testing import busybox_root, needs_program, needs_root, run, started
 
 pytestmark = [needs_root, needs_program("busybox")]
@@ -37,3 +38,13 @@ def test_the_network(root: str, network: str, same: bool) -> None:
     with started(feature, command=["/bin/sleep", "600"]) as running:
         inodes = [os.stat(f"/proc/{pid}/ns/net").st_ino for pid in (running.pid, "self")]
         assert (inodes[0] == inodes[1]) is same
+
+
+def test_a_root_without_mount_points_says_what_to_make(tmp_path: Path) -> None:
+    """User 0 of the container is not its owner, and cannot make them."""
+    (tmp_path / "bin").mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    with pytest.raises(SetupError) as caught:
+        run(Hardened(root=str(tmp_path)), command=["/bin/true"])
+    assert caught.value.plugin == "mount"
+    assert "make the mount point beforehand" in caught.value.remedy
