@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import NoNewPrivileges
 from haconiwa_core.feature import Feature
+from haconiwa_core.finding import Finding
 from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from haconiwa_core.planning.plan import Plan
 
 _HANDLER = Slot("seccomp-handler")
+
+
+_WHY = "escape by a fault of the kernel, most of which lie in calls that hardly any program needs, such as io_uring's"
+_MISSING = Finding("SECCOMP-MISSING", "every system call may be made", _WHY, "add seccomp", Seccomp.section)
+_LOG = Finding("SECCOMP-LOG", "the filter denies nothing, it only logs", _WHY, "leave log out", Seccomp.section)
 
 
 @hookimpl
@@ -62,6 +68,16 @@ def haconiwa_check(plan: Plan) -> Iterator[Problem]:
     yield from denied(plan)
 
 
+@hookimpl
+def haconiwa_findings(plan: Plan) -> Iterator[Finding]:
+    """Say that there is no filter, or none that denies anything."""
+    section = plan.container.feature(Seccomp.section)
+    if section is None:
+        yield _MISSING
+    elif isinstance(section, Seccomp) and section.log:
+        yield _LOG
+
+
 def _filter(feature: Seccomp, planning: Planning) -> tuple[bytes, int]:
     """Return the section's filter and its SECCOMP_FILTER_FLAG_*.
 
@@ -70,7 +86,7 @@ def _filter(feature: Seccomp, planning: Planning) -> tuple[bytes, int]:
     """
     try:
         from haconiwa_seccomp.libseccomp import compiled
-    except RuntimeError as error:
+    except OSError as error:
         raise DefinitionError([Problem("libseccomp is missing", hint="install it: apt install libseccomp2")]) from error
     from haconiwa_seccomp.policy import policy_of
     from haconiwa_seccomp.profile import NONE, default_profile

@@ -381,7 +381,7 @@ def test_a_missing_libseccomp_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Missing:
         def find_spec(self, name: str, *_: object) -> None:
             if name == "pyseccomp":
-                raise RuntimeError("Unable to find libseccomp")
+                raise OSError("libseccomp.so.2: cannot open shared object file")
 
     for name in [name for name in sys.modules if name.startswith(("pyseccomp", "haconiwa_seccomp."))]:
         if name != "haconiwa_seccomp.plugin":
