@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from system.world import SHIFTED
 
 from haconiwa_core.cli.main import main
 from haconiwa_core.host import gather
+from haconiwa_core.linux import remove_cgroup
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import PR_SET_DUMPABLE
 from haconiwa_core.linux.host import system_call
@@ -42,9 +42,9 @@ def _no_group_is_left():
     tops = [Path(tree.mount + PARENT) for tree in gather().cgroups]
     yield
     left = [folder for top in tops for folder, _, _ in os.walk(top, topdown=False) if folder != str(top)]
-    for folder in [*left, *tops]:
-        with suppress(FileNotFoundError):
-            os.rmdir(folder)
+    for top in tops:
+        # Who was in it may not have ended quite yet.
+        remove_cgroup(str(top.parent), top.name)
     assert left == []
 
 

@@ -12,6 +12,7 @@ from haconiwa_cgroup import Cgroup
 from haconiwa_cgroup.layout import label_of
 
 from haconiwa_core.host import CgroupTree, HostFacts, gather
+from haconiwa_core.linux import remove_cgroup
 from haconiwa_core.runtime.processes import End
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import Store
@@ -73,12 +74,9 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     assert found.left() == []
     yield found
     left = found.left()
-    for folder in sorted(left, reverse=True):
-        os.rmdir(folder)
     for tree in found.trees:
-        top = Path(tree.mount + found.parent)
-        if top.exists():
-            top.rmdir()
+        # Who was in it may not have ended quite yet.
+        remove_cgroup(tree.mount, found.parent.lstrip("/"))
     assert left == []
 
 
