@@ -13,9 +13,12 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _NO_PRACTICAL_BOUND = 2**53
 
@@ -129,13 +132,13 @@ def converted(value: T) -> T:
     """
     cls: type = type(value)
     changes = {}
-    for item in dataclasses.fields(value):  # type: ignore[arg-type]  # a dataclass, by contract
+    for item in dataclasses.fields(value):
         given = getattr(value, item.name)
         if given is not item.default:
             wanted, _ = convert(given, _annotation(cls, item.name), item.name)
             if wanted is not given and (type(wanted) is not type(given) or wanted != given):
                 changes[item.name] = wanted
-    return dataclasses.replace(value, **changes) if changes else value  # type: ignore[type-var]
+    return dataclasses.replace(value, **changes) if changes else value
 
 
 def convert(value: Any, annotation: Any, key: str) -> tuple[Any, list[Complaint]]:
@@ -216,7 +219,7 @@ def _convert_mapping(value: Any, annotation: Any, key: str) -> tuple[Any, list[C
     return converted, complaints
 
 
-def _convert_dataclass(value: Any, cls: type, key: str) -> tuple[Any, list[Complaint]]:
+def _convert_dataclass(value: Any, cls: type[Any], key: str) -> tuple[Any, list[Complaint]]:
     if isinstance(value, cls):
         complaints = [found._replace(key=f"{key}.{found.key}") for found in check(value)]
         return value if complaints else converted(value), complaints

@@ -8,6 +8,7 @@ from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.mounts import Executed
 from haconiwa_core.testing.fake.program import Failed, run_program
 from haconiwa_core.testing.fake.state import host_files_with
+from haconiwa_core.testing.forks import become, fork, forked
 from haconiwa_core.testing.launchers import ResidentConformance
 from haconiwa_core.testing.namespaces import NamespaceConformance
 from haconiwa_core.testing.needs import (
@@ -29,7 +30,10 @@ __all__ = [
     "NamespaceConformance",
     "Outcome",
     "ResidentConformance",
+    "become",
     "busybox_root",
+    "fork",
+    "forked",
     "functions",
     "host",
     "host_files_with",

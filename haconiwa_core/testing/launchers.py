@@ -32,6 +32,7 @@ from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import Store
+from haconiwa_core.testing.forks import forked
 from haconiwa_core.testing.needs import needs_root
 from haconiwa_core.testing.plans import plan_of
 
@@ -163,7 +164,7 @@ class ResidentConformance:
             os.write(writer, str(launcher._pid).encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
-        _in_a_fork(supervise)
+        forked(supervise)
         pid = int(os.read(reader, 20))
         os.close(reader)
         os.close(writer)
@@ -181,7 +182,7 @@ class ResidentConformance:
             launcher.close()
             os._exit(status)
 
-        assert _in_a_fork(copy) == 5
+        assert forked(copy) == 5
         assert _status(_started(launcher, tmp_path, plan)) == 5
         assert launcher._pid == former
 
@@ -215,7 +216,7 @@ class ResidentConformance:
             report.write_text(json.dumps(seen))
             os._exit(0)
 
-        assert _in_a_fork(supervise) == 0
+        assert forked(supervise) == 0
         assert json.loads(report.read_text()) == {
             "descriptors": ["0", "1", "2"],
             "streams": [os.devnull, os.devnull],
@@ -244,7 +245,7 @@ class ResidentConformance:
                 other.kill()
             os._exit(0 if seen == [0, 1] else 1)
 
-        assert _in_a_fork(look) == 0
+        assert forked(look) == 0
 
     @pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
     def test_a_malformed_program_is_refused(self, launcher: ResidentLauncher, content: bytes) -> None:
@@ -330,17 +331,6 @@ def _own_descriptors() -> list[str]:
     """Return what the descriptors of this process are."""
     links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
     return [os.readlink(link) for link in links if os.path.lexists(link)]
-
-
-def _in_a_fork(function: Callable[[], None]) -> int:
-    """Run a function in a copy of this process, which it ends; return its exit status, negative for a signal."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-        finally:
-            os._exit(125)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _until(holds: Callable[[], bool], seconds: float = 30) -> None:

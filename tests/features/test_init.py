@@ -16,13 +16,11 @@ from haconiwa_mount import Mount
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
-from system.world import forked, libc
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.constants import PR_SET_DUMPABLE
-from haconiwa_core.testing import busybox_root, needs_program, needs_root, run, run_attached, started
+from haconiwa_core.testing import become, busybox_root, forked, needs_program, needs_root, run, run_attached, started
 
 TINI, CATATONIT = "/usr/bin/tini-static", "/usr/bin/catatonit"
 STATIC = [pytest.param(path, marks=needs_program(path), id=os.path.basename(path)) for path in (TINI, CATATONIT)]
@@ -149,10 +147,7 @@ def test_an_ordinary_user() -> None:
     """Whoever may not open a tree on the host lets the child do it, in a mount namespace of its own."""
 
     def start() -> None:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-        libc("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)
+        become(NOBODY)
         features = (UserNamespace(), PidNamespace(), MountNamespace(), Mount(proc=True))
         command = ["sh", "-c", "echo $PPID; cat /proc/1/comm"]
         assert run(*features, Init(), command=command).stdout.split() == ["1", "tini-static"]

@@ -19,7 +19,7 @@ from haconiwa_capabilities.names import Capability
 from haconiwa_credentials import Credentials
 from haconiwa_hardened import Hardened
 from system.caller import KEY, SECRET, bait, on_a_terminal
-from system.world import PLUGINS, forked, libc, started
+from system.world import PLUGINS, libc, started
 
 from haconiwa_core.container import Container
 from haconiwa_core.feature import Feature
@@ -32,6 +32,7 @@ from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import Store
+from haconiwa_core.testing import forked
 
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE"),

@@ -7,10 +7,11 @@ import signal
 import struct
 from pathlib import Path
 
-from system.world import forked, libc
+from system.world import libc
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
+from haconiwa_core.testing import forked
 
 ADD_KEY = 248 if os.uname().machine == "x86_64" else 217
 SESSION_KEYRING = -3

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -20,11 +19,8 @@ from system.world import SHIFTED
 from haconiwa_core.cli.main import main
 from haconiwa_core.host import gather
 from haconiwa_core.linux import remove_cgroup
-from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.constants import PR_SET_DUMPABLE
-from haconiwa_core.linux.host import system_call
 from haconiwa_core.runtime.store import Store
-from haconiwa_core.testing import needs_root, run, started
+from haconiwa_core.testing import become, forked, needs_root, run, started
 from haconiwa_core.testing.running import INSTANCE, run_attached
 
 pytestmark = needs_root
@@ -157,29 +153,20 @@ def test_an_ordinary_users_container_with_a_user_namespace():
         run_attached(running, Cgroup(parent=PARENT), *features[1:], command=["true"])
     folder = tempfile.mkdtemp(dir="/tmp")
     os.chown(folder, NOBODY, NOBODY)
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            (own / "cgroup.procs").write_text("0")
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-            system_call(Call.prctl, PR_SET_DUMPABLE, 1, 0, 0, 0)
-            tempfile.tempdir = folder
-            facts = gather()
-            facts = facts._replace(cgroups=tuple(tree for tree in facts.cgroups if tree.version == 2))
-            with started(*features, host=facts) as running:
-                assert Path(f"/proc/{running.pid}/cgroup").read_text().endswith(f"{PARENT}/haconiwa/{INSTANCE}/first\n")
-                shown = run_attached(running, *features, command=["cat", "/proc/self/cgroup"], host=facts)
-                assert shown.stdout.endswith("0::/../attached\n"), shown
-            assert not (own / "haconiwa" / INSTANCE).exists()
-            (own / "haconiwa").rmdir()
-            status = 0
-        except BaseException:  # noqa: BLE001 - a child must not go on as a second test run
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def act():
+        (own / "cgroup.procs").write_text("0")
+        become(NOBODY)
+        tempfile.tempdir = folder
+        facts = gather()
+        facts = facts._replace(cgroups=tuple(tree for tree in facts.cgroups if tree.version == 2))
+        with started(*features, host=facts) as running:
+            assert Path(f"/proc/{running.pid}/cgroup").read_text().endswith(f"{PARENT}/haconiwa/{INSTANCE}/first\n")
+            shown = run_attached(running, *features, command=["cat", "/proc/self/cgroup"], host=facts)
+            assert shown.stdout.endswith("0::/../attached\n"), shown
+        assert not (own / "haconiwa" / INSTANCE).exists()
+        (own / "haconiwa").rmdir()
+
+    status = forked(act)
     shutil.rmtree(folder)
     assert status == 0

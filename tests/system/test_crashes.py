@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 from system.interference import KillAt, Recorder
-from system.world import Snapshot, everything, fork, forked, planned, reap_everything, started, time_limit
+from system.world import Snapshot, everything, planned, reap_everything, started, time_limit
 
 import haconiwa_core.runtime.launching
 from haconiwa_core.cli.main import main
@@ -17,6 +17,7 @@ from haconiwa_core.launch import direct
 from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.runtime.cleanup import collect
 from haconiwa_core.runtime.store import Claim, Store
+from haconiwa_core.testing import fork, forked
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,9 @@ import sys
 import pytest
 from haconiwa_credentials import Credentials
 from system.caller import SECRET, bait, on_a_terminal
-from system.world import forked, shell
+from system.world import shell
+
+from haconiwa_core.testing import forked
 
 STATUS = ("CapAmb", "Groups", "SigBlk", "SigIgn", "SigPnd", "ShdPnd", "Umask")
 

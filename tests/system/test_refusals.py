@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from system.world import forked, libc
+from system.world import libc
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.planning.refusals import TABLE
+from haconiwa_core.testing import forked
 
 UNPRIVILEGED = 65534
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,25 +239,6 @@ def _descriptors() -> Iterator[tuple[str, str]]:
             yield name, os.readlink(f"/proc/self/fd/{name}")
         except FileNotFoundError:
             continue  # The descriptor of this listing itself.
-
-
-def forked(function: Callable[[], object]) -> int:
-    """Run a function in a child process; return its exit code, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(fork(function), 0)[1])
-
-
-def fork(function: Callable[[], object]) -> int:
-    """Begin to run a function in a child process; return its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        function()
-    except BaseException:  # noqa: BLE001 - a child must not go on as a second test run
-        sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-        os._exit(1)
-    os._exit(0)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def test_who_it_is_on_the_host(root: str, ids: int, user: int) -> None:
 
 @pytest.mark.parametrize(("network", "same"), [("own", False), ("host", True)])
 def test_the_network(root: str, network: str, same: bool) -> None:
-    feature = Hardened(root=root, network=network)  # type: ignore[arg-type]
+    feature = Hardened(root=root, network=network)
     with started(feature, command=["/bin/sleep", "600"]) as running:
         inodes = [os.stat(f"/proc/{pid}/ns/net").st_ino for pid in (running.pid, "self")]
         assert (inodes[0] == inodes[1]) is same

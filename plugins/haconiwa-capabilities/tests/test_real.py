@@ -3,7 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import prctl
@@ -14,7 +14,7 @@ from haconiwa_capabilities.running import running_sets
 
 from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.host import gather
-from haconiwa_core.testing import needs_program, needs_root, run, run_attached, started
+from haconiwa_core.testing import forked, needs_program, needs_root, run, run_attached, started
 
 pytestmark = needs_root
 
@@ -135,19 +135,6 @@ def test_a_files_own_capabilities_are_bounded_and_an_inheritable_one_passes_on(t
 
 
 # What the caller has does not come along.
-
-
-def forked(function: Callable[[], None]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-        except BaseException:  # noqa: BLE001 - a child must not go on as a second test run
-            sys.excepthook(*sys.exc_info())
-            sys.stderr.flush()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_the_callers_sets_do_not_come_along() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from pathlib import Path
 
 from haconiwa_cgroup.sizes import UNLIMITED
@@ -64,13 +63,13 @@ def write_size(file: Parts, value: str) -> None:
 
 
 def _write_limit(path: str, value: str, unit: int) -> None:
-    stem, end = re.fullmatch(r"(.*)(\.max|\.limit_in_bytes)", path).groups()  # type: ignore[union-attr]
+    end = next(end for end in _USAGE if path.endswith(end))
     if value == UNLIMITED:
         put(path, _NO_LIMIT_1 if end == ".limit_in_bytes" else value)
         found = read(path).strip()
         compare(path, value, found == UNLIMITED or int(found) > _LARGE)
         return
-    _refuse_below_usage(stem + _USAGE[end], int(value))
+    _refuse_below_usage(path.removesuffix(end) + _USAGE[end], int(value))
     put(path, value)
     found = read(path).strip()
     compare(path, value, found.isdigit() and 0 <= int(value) - int(found) < unit)

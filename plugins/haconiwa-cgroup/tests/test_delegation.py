@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +18,8 @@ from haconiwa_cgroup.layout import CALLER
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.host import HostFacts, gather
-from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.cgroups import is_frozen
-from haconiwa_core.linux.constants import PR_SET_DUMPABLE
-from haconiwa_core.linux.host import system_call
-from haconiwa_core.testing import needs_root, run, started
+from haconiwa_core.testing import become, forked, needs_root, run, started
 from haconiwa_core.testing.running import INSTANCE, run_attached
 
 pytestmark = needs_root
@@ -51,27 +47,17 @@ def as_user(own: Path, function: Callable[[HostFacts], object], *, outside: bool
     """Run a function in a process of the user's, which lies in the group, or outside of it."""
     folder = tempfile.mkdtemp(dir="/tmp")
     os.chown(folder, NOBODY, NOBODY)
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            if not outside:
-                (own / "cgroup.procs").write_text("0")
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-            # Like a program that the user has started: one that has changed its user is closed to /proc.
-            system_call(Call.prctl, PR_SET_DUMPABLE, 1, 0, 0, 0)
-            tempfile.tempdir = folder
-            facts = gather()
-            # Version 1 is root's.
-            function(facts._replace(cgroups=tuple(tree for tree in facts.cgroups if tree.version == 2)))
-            status = 0
-        except BaseException:  # noqa: BLE001 - a child must not go on as a second test run
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def act() -> None:
+        if not outside:
+            (own / "cgroup.procs").write_text("0")
+        become(NOBODY)
+        tempfile.tempdir = folder
+        facts = gather()
+        # Version 1 is root's.
+        function(facts._replace(cgroups=tuple(tree for tree in facts.cgroups if tree.version == 2)))
+
+    status = forked(act)
     shutil.rmtree(folder)
     assert status == 0
 
@@ -103,10 +89,10 @@ def test_it_starts_attaches_freezes_and_ends(own: Path, place) -> None:
 
 
 @pytest.fixture
-def hugetlb(place) -> Iterator[None]:
-    """Turn the controller on at the top, as whoever manages the host does."""
-    tree = place.tree("unified")
-    if "hugetlb" not in tree.controllers:
+def hugetlb() -> Iterator[None]:
+    """Turn the controller on at the top, as whoever manages the host does; off again when no group needs it."""
+    tree = next((tree for tree in gather().cgroups if tree.version == 2), None)
+    if tree is None or "hugetlb" not in tree.controllers:
         pytest.skip("hugetlb is not in version 2")
     control = Path(tree.mount, "cgroup.subtree_control")
     former = control.read_text().split()

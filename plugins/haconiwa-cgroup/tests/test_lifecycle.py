@@ -28,7 +28,7 @@ from haconiwa_core.runtime.launching import Launching
 from haconiwa_core.runtime.processes import is_readable
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import Claim, Store
-from haconiwa_core.testing import needs_root, plan_of, run, started
+from haconiwa_core.testing import forked, needs_root, plan_of, run, started
 from haconiwa_core.testing.running import INSTANCE, run_attached
 
 pytestmark = needs_root
@@ -54,19 +54,6 @@ def everything(place) -> Cgroup:
     return Cgroup(
         parent=place.parent, memory="64M", cpu=1.0, cpuset="0", pids=100, devices=["default"], exec=Limits(pids=10)
     )
-
-
-def forked(function: Callable[[], object]) -> int:
-    """Run a function in a child; return its exit code, or minus the signal that ended it."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-        except BaseException:  # noqa: BLE001 - a child must not go on as a second test run
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -191,7 +191,7 @@ def test_there_is_a_plan_or_a_definition_error(feature: Cgroup, trees, uid: int,
 def test_one_vocabulary_for_both_versions(layout: str, files: list[str]) -> None:
     plan = plan_of(Cgroup(memory="64M", cpu=0.5, pids=64), host=on(layout))
     written = [
-        f"{item.step.arguments[0][-1]} {item.step.arguments[1]}"  # type: ignore[index]
+        f"{item.step.arguments[0][-1]} {item.step.arguments[1]}"
         for item in planned_steps(plan, "cgroup")
         if item.step.function.__name__.startswith("write_")
     ]
@@ -212,7 +212,7 @@ def test_where_all_of_it_is_killed(layout: str, main: bool) -> None:
         int(item.operations()[0].arguments[0].content[:8][::-1].hex(), 16)
         for item in plan.steps
         if item.step.function.__name__ == "clone"
-    ]  # type: ignore[union-attr]
+    ]
     assert [bool(flags & CLONE_INTO_CGROUP) for flags in clones] == [main]
 
 

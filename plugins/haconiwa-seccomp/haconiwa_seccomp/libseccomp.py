@@ -13,13 +13,20 @@ from haconiwa_core.linux import bpf
 from haconiwa_seccomp import Arg
 from haconiwa_seccomp.chain import above, chained
 
+_LIBRARIES = {"c": "libc.so.6", "seccomp": "libseccomp.so.2"}
+
 
 def _import() -> Any:
     """Import pyseccomp, and tell it what its libraries are called: to find out it would run ldconfig and compilers."""
     find = ctypes.util.find_library
-    ctypes.util.find_library = {"c": "libc.so.6", "seccomp": "libseccomp.so.2"}.__getitem__  # type: ignore[assignment]
+
+    def known_or_found(name: str) -> str | None:
+        # Another thread may look for another library meanwhile.
+        return _LIBRARIES.get(name) or find(name)
+
+    ctypes.util.find_library = known_or_found
     try:
-        import pyseccomp  # type: ignore[import-untyped]  # it has none
+        import pyseccomp  # type: ignore[import-untyped]  # it has no annotations
     finally:
         ctypes.util.find_library = find
     return pyseccomp
