@@ -13,11 +13,12 @@ from haconiwa_credentials import Credentials
 from haconiwa_mount import Bind, Mount, Overlay, Tmpfs
 from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
-from system.world import fork, libc, planned, ran, started, time_limit
+from system.world import libc, planned, ran, started, time_limit
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, SetupError
 from haconiwa_core.linux import constants as c
+from haconiwa_core.testing import fork
 
 MS_BIND = 0x1000
 

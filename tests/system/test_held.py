@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from system.world import PLUGINS, everything, fork, reap_everything
+from system.world import PLUGINS, everything, reap_everything
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import SetupError
@@ -17,6 +17,7 @@ from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.cleanup import collect
 from haconiwa_core.runtime.start import create
 from haconiwa_core.runtime.store import Store
+from haconiwa_core.testing import fork
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 
