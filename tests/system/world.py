@@ -16,6 +16,7 @@ from pathlib import Path
 
 from haconiwa_capabilities import Capabilities
 from haconiwa_cgroup import Cgroup
+from haconiwa_cgroup.layout import TOP
 from haconiwa_chroot import Chroot
 from haconiwa_credentials import Credentials
 from haconiwa_landlock import Landlock
@@ -217,15 +218,18 @@ class Snapshot:
     descriptors: tuple[tuple[str, str], ...]
     children: tuple[int, ...]
     state: tuple[str, ...]
+    groups: tuple[str, ...]
 
     @staticmethod
     def taken() -> Snapshot:
-        """Look at this process, its mount tree and the state directory."""
+        """Look at this process, its mount tree, the state directory and the control groups of containers."""
+        tops = [Path(tree.mount, TOP) for tree in gather().cgroups]
         return Snapshot(
             tuple(sorted(_without_ids(line) for line in Path("/proc/self/mountinfo").read_text().splitlines())),
             tuple(_descriptors()),
             tuple(sorted(children())),
             tuple(sorted(str(path) for path in Path("/run").rglob("*") if path.name != "haconiwa")),
+            tuple(sorted(folder for top in tops for folder, _, _ in os.walk(top) if folder != str(top))),
         )
 
 
