@@ -7,11 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.feature import Feature, Source, written_at
+from haconiwa_core.hooks.declaring import Hooked
 from haconiwa_core.options import check
+
+if TYPE_CHECKING:
+    from haconiwa_core.hooks.hook import Hook
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -24,7 +28,7 @@ _STREAMS = ("inherit", "null", "log")
 
 
 @dataclass(frozen=True)
-class Container:
+class Container(Hooked):
     """The definition of one container. Immutable: every change returns another one.
 
     Args:
@@ -37,6 +41,7 @@ class Container:
         stdin, stdout, stderr: "inherit", "null", "log" (output only), "file:PATH" inside the
             container, or "host:PATH" on the host; output files are appended to, mode 0600.
         folder: where relative paths of the host start; the definition's folder.
+        hooks: declared with the decorators of `Hooked`; a container that is made of another begins with its hooks.
         unread: what could not be read of it where it was written; any of these refuses its plan.
     """
 
@@ -49,10 +54,12 @@ class Container:
     stdout: str = "inherit"
     stderr: str = "inherit"
     folder: str = ""
+    hooks: list[Hook] = field(default_factory=list, repr=False, compare=False)
     unread: Sequence[Problem] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", written_at())
+        object.__setattr__(self, "hooks", list(self.hooks))
         if not isinstance(self.command, str):
             object.__setattr__(self, "command", tuple(self.command))
         if isinstance(self.env, Mapping):
@@ -74,6 +81,11 @@ class Container:
     def feature(self, section: str) -> Feature | None:
         """Return the feature of a section, or None."""
         return next((feature for feature in self.features if feature.section == section), None)
+
+    @property
+    def needs_supervisor(self) -> bool:
+        """Whether only the resident supervisor can start it: it has hooks, or a section for that one."""
+        return bool(self.hooks) or any(feature.supervised for feature in self.features)
 
     @property
     def place(self) -> Source:
@@ -105,6 +117,7 @@ class Container:
     def problems(self) -> list[Problem]:
         """Return what is wrong with the container and with the options of its features."""
         problems = [*self.unread, *_own_problems(self), *_feature_problems(self)]
+        problems += [problem for hook in self.hooks for problem in hook.problems()]
         # What was found while reading knows its line.
         by_subject = {(item.section, item.key, item.text): item for item in reversed(problems)}
         return list(reversed(by_subject.values()))

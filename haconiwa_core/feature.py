@@ -42,6 +42,9 @@ class Feature:
     stages: ClassVar[tuple[Stage, ...]]
     """The stages in which the plugin's steps run."""
 
+    supervised: ClassVar[bool] = False
+    """Whether the section is for the resident supervisor, which must then start the container."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", written_at())
         for item in fields(self):

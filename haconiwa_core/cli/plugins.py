@@ -39,7 +39,9 @@ def main(options: Options, log: Log) -> int:
 
 
 def _list(options: Options) -> None:
-    rows = [_row(plugin, load=options.load) for plugin in installed()]
+    plugins = installed()
+    loaded = _load_all(plugins) if options.load else {}
+    rows = [_row(plugin, loaded.get(plugin.name)) for plugin in plugins]
     if options.format == "json":
         print_json(rows)
         return
@@ -53,7 +55,7 @@ def _state_text(row: dict[str, Any]) -> str:
     return f"{row['state']} ({row['reason']})" if row["reason"] else str(row["state"])
 
 
-def _row(plugin: Installed, *, load: bool) -> dict[str, Any]:
+def _row(plugin: Installed, loaded: type[Feature] | PluginError | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": plugin.name,
         "distribution": plugin.entry_point.distribution,
@@ -63,29 +65,25 @@ def _row(plugin: Installed, *, load: bool) -> dict[str, Any]:
         "reason": plugin.reason,
         "stages": None,
     }
-    if load and plugin.state is State.ENABLED:
-        try:
-            row["stages"] = [stage.name for stage in _load(plugin).stages]
-        except PluginError as error:
-            row["state"], row["reason"] = str(State.BROKEN), str(error)
-    return row
+    if loaded is None or plugin.state is not State.ENABLED:
+        return row
+    if isinstance(loaded, PluginError):
+        return row | {"state": str(State.BROKEN), "reason": str(loaded)}
+    return row | {"stages": [stage.name for stage in loaded.stages]}
 
 
-def _load(plugin: Installed) -> type[Feature]:
+def _load_all(plugins: list[Installed]) -> dict[str, type[Feature] | PluginError]:
     from haconiwa_core.plugins.loading import Plugins
+    from haconiwa_core.plugins.survey import survey
 
-    return Plugins([plugin]).feature_class(plugin.name)
+    return survey(Plugins(plugins))
 
 
 def _show(options: Options) -> None:
     found = [plugin for plugin in installed() if plugin.name == options.plugin]
     if not found:
         raise PluginError(f"no plugin named {options.plugin} is installed; see `haconiwa plugins list`")
-    rows = [_row(plugin, load=True) for plugin in found]
-    for row, plugin in zip(rows, found, strict=True):
-        loaded = row["stages"] is not None
-        row["options"] = _options(_load(plugin)) if loaded else None
-        row["summary"] = (_load(plugin).__doc__ or "").partition("\n")[0] if loaded else None
+    rows = [_explained(plugin) for plugin in found]
     if options.format == "json":
         print_json(rows[0] if len(rows) == 1 else rows)
         return
@@ -96,6 +94,17 @@ def _show(options: Options) -> None:
             print_line(f"stages {' '.join(row['stages'])}\n")
             cells = [[item["name"], item["type"], item["default"], item["help"]] for item in row["options"]]
             print_table(["OPTION", "TYPE", "DEFAULT", "HELP"], cells)
+
+
+def _explained(plugin: Installed) -> dict[str, Any]:
+    from haconiwa_core.plugins.loading import Plugins
+
+    try:
+        feature = Plugins([plugin]).feature_class(plugin.name)
+    except PluginError as error:
+        return _row(plugin, error) | {"options": None, "summary": None}
+    summary = (feature.__doc__ or "").partition("\n")[0]
+    return _row(plugin, feature) | {"options": _options(feature), "summary": summary}
 
 
 def _options(feature: type[Feature]) -> list[dict[str, str]]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 from argparse import ArgumentParser, Namespace as Options
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from haconiwa_core.cli.arguments import add_launcher, add_selection
 from haconiwa_core.log import Log
 
 if TYPE_CHECKING:
-    from haconiwa_core.container import Container
-    from haconiwa_core.plugins.loading import Plugins
+    from haconiwa_core.runtime.supervisor import Start
 
 HELP = "run containers: run FILE [NAME...], or run --with ... -- COMMAND"
 
@@ -38,33 +36,30 @@ def main(options: Options, log: Log) -> int:
     from haconiwa_core.plugins.loading import Plugins
     from haconiwa_core.runtime.foreground import run_all
     from haconiwa_core.runtime.store import Store
+    from haconiwa_core.runtime.supervisor import Start, resident_for
 
     plugins = Plugins()
     containers = selected(options, plugins)
     if options.name is not None and len(containers) > 1:
         raise DefinitionError([Problem("--name can name one container only", hint="say which one to run")])
+    store = Store()
+    wanted = Start(containers, store, plugins, options.name, options.rm, options.launcher, options.file)
     if options.detach:
-        return _detached(containers, options, plugins)
+        return _detached(wanted)
+    if resident := resident_for(containers, store):
+        return resident.run(wanted)
     plans = plan_all(containers, gather(), plugins)
     launcher = choose_launcher(options.launcher)
     gc.freeze()
     gc.enable()
-    return run_all(plans, Store(), launcher, name=options.name, remove=options.rm, log=log)
+    return run_all(plans, store, launcher, name=options.name, remove=options.rm, log=log)
 
 
-def _detached(containers: Sequence[Container], options: Options, plugins: Plugins) -> int:
+def _detached(wanted: Start) -> int:
     from haconiwa_core.cli.output import print_line
-    from haconiwa_core.host import gather
-    from haconiwa_core.launch.choice import choose_launcher
-    from haconiwa_core.planning.planner import plan_all
-    from haconiwa_core.runtime.store import Store
-    from haconiwa_core.runtime.supervisor import choose_supervisor
+    from haconiwa_core.runtime.supervisor import supervisor_for
 
-    supervisor = choose_supervisor()
-    store = Store()
-    for planned in plan_all([container.detached() for container in containers], gather(), plugins):
-        name = supervisor.start(
-            planned, store, lambda: choose_launcher(options.launcher), name=options.name, remove=options.rm
-        )
+    containers = [container.detached() for container in wanted.containers]
+    for name in supervisor_for(containers, wanted.store).start(wanted._replace(containers=containers)):
         print_line(name)
     return 0

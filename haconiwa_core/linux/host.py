@@ -26,12 +26,15 @@ def duplicate(descriptor: int) -> int:
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def open_log(directory: str) -> int:
+def open_log(directory: str, kept: int) -> int:
     """Open the log of an instance for appending.
 
     Args:
         directory: the instance's own, below the state directory.
+        kept: descriptor of a pipe to the process that keeps its log; -1 where its processes write the file.
     """
+    if kept >= 0:
+        return duplicate(kept)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.open(os.path.join(directory, LOG_NAME), flags, 0o600)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from haconiwa_core import linux
 from haconiwa_core.facts import CgroupPlace, Namespace
@@ -22,19 +22,32 @@ from haconiwa_core.program import RESERVED_SLOTS, Assembler, Instruction
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
+if TYPE_CHECKING:
+    from haconiwa_core.hooks.hook import Hook
+
+_EVENT_BEFORE = {
+    Stage.ROOT: "before_root",
+    Stage.SESSION: "after_root",
+    Stage.EXEC: "before_exec",
+}
+"""The events that happen in the child before a stage begins."""
+
 _NOT_BY_CLONE = CLONE_NEWCGROUP | CLONE_NEWTIME
 """Kinds that clone3 could make but that need work before (time) or after (cgroup) they exist."""
 
 
-def assembled(planning: Planning, steps: tuple[PlannedStep, ...], *, hold: bool) -> Plan:
+def assembled(
+    planning: Planning, steps: tuple[PlannedStep, ...], hooks: tuple[Hook, ...] = (), *, hold: bool = False
+) -> Plan:
     """Return the plan of steps that are in order.
 
     Args:
         planning: with all facts.
         steps: of all features and of the core.
+        hooks: of all features and of the definition; the child waits where one of them wants it to.
         hold: the child waits once more before EXEC.
     """
-    processes, gates = _processes(planning, steps, hold)
+    processes, gates = _processes(planning, steps, {hook.event for hook in hooks}, hold)
     assembler = Assembler(RESERVED_SLOTS)
     program: list[tuple[Instruction, ...]] = []
     owners: list[PlannedStep] = []
@@ -55,11 +68,12 @@ def assembled(planning: Planning, steps: tuple[PlannedStep, ...], *, hold: bool)
         tuple(planning.inputs),
         tuple(_notes(planning)),
         planning.facts,
+        hooks,
     )
 
 
 def _processes(
-    planning: Planning, steps: tuple[PlannedStep, ...], hold: bool
+    planning: Planning, steps: tuple[PlannedStep, ...], events: set[str], hold: bool
 ) -> tuple[list[list[PlannedStep]], tuple[Gate, ...]]:
     """Return the steps of each process that the launcher makes, and the gates of all of them."""
     flags = _new_kinds(planning)
@@ -97,9 +111,11 @@ def _processes(
         if stage is Stage.KEEP and keep:
             gates.append(Gate(Stage.KEEP, Stage.KEEP))
             child.append(_core(Stage.ROOT, linux.wait_at_gate, Stage.KEEP))
-        if stage is Stage.EXEC and hold:
-            gates.append(Gate(Stage.EXEC, None))
-            child.append(_core(Stage.EXEC, linux.wait_at_gate, Stage.EXEC))
+        event = _EVENT_BEFORE.get(stage, "")
+        held = hold and stage is Stage.EXEC
+        if held or event in events:
+            gates.append(Gate(stage, event=event, hold=held))
+            child.append(_core(stage, linux.wait_at_gate, stage))
         if stage > Stage.CLONE and not stage.on_host:
             child += [planned for planned in steps if planned.step.stage is stage]
     return [*processes, child], tuple(gates)

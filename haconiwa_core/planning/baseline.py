@@ -106,7 +106,7 @@ def _streams(planning: Planning) -> Iterator[Step]:
         elif kind == "null":
             yield Step(Stage.PREPARE, linux.open_file, "/dev/null", os.O_RDWR, 0, into=target)
         elif kind == "log":
-            yield Step(Stage.PREPARE, linux.open_log, Slot("directory"), into=target)
+            yield Step(Stage.PREPARE, linux.open_log, Slot("directory"), Slot(f"kept-{stream}"), into=target)
         elif kind == "host":
             yield Step(Stage.PREPARE, linux.open_file, planning.host_path(path), *access, into=target)
         else:

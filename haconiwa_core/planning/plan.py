@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from haconiwa_core.container import Container
 from haconiwa_core.facts import Facts
@@ -18,6 +18,9 @@ from haconiwa_core.operation import Buffer, Data, Operation, Slot
 from haconiwa_core.program import Assembler, Program
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
+
+if TYPE_CHECKING:
+    from haconiwa_core.hooks.hook import Hook
 
 CORE = "core"
 
@@ -57,15 +60,19 @@ class PlannedStep:
 
 
 class Gate(NamedTuple):
-    """A point at which the child waits while host steps run.
+    """A point at which the child waits for the host.
 
     Args:
         stage: under which the child reports.
         host_stage: whose steps the host runs, or None.
+        event: whose hooks run then, or "".
+        hold: the host waits, too, until it is told to go on.
     """
 
     stage: Stage
-    host_stage: Stage | None
+    host_stage: Stage | None = None
+    event: str = ""
+    hold: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ class Plan:
         inputs: files that planning has read.
         notes: what a person should know of this plan.
         facts: what the features have published.
+        hooks: of the features in the order of their sections, then the definition's own.
     """
 
     container: Container
@@ -93,11 +101,12 @@ class Plan:
     inputs: tuple[Input, ...]
     notes: tuple[str, ...]
     facts: Facts = field(compare=False)
+    hooks: tuple[Hook, ...] = field(default=(), compare=False)
 
     @property
     def holds(self) -> bool:
         """Whether the child waits, when all is set up, to be told to execute its command."""
-        return self.gates[-1].stage is Stage.EXEC
+        return self.gates[-1].hold
 
     @cached_property
     def definition(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.container import Container
@@ -22,6 +23,9 @@ from haconiwa_core.planning.plan import CORE, Plan, PlannedStep
 from haconiwa_core.planning.refusals import refusals
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.stages import Stage
+
+if TYPE_CHECKING:
+    from haconiwa_core.hooks.hook import Hook
 
 INSTANCE_SLOTS = ("name", "directory")
 """Slots that hold text and are known before the first step: the instance's name and its directory."""
@@ -81,9 +85,17 @@ def plan(
     steps += [PlannedStep(CORE, step) for step in core_steps(planning, [planned.step for planned in steps])]
     for planned in steps:
         _check_step(planned)
-    made = assembled(planning, ordered(steps, planning.facts), hold=hold)
+    hooks = _hooks(container, usable, plugins) if entry == "start" else ()
+    made = assembled(planning, ordered(steps, planning.facts), hooks, hold=hold)
     _raise([located(problem, feature) for feature in usable for problem in plugins.check(feature, made)])
     return made
+
+
+def _hooks(container: Container, features: Sequence[Feature], plugins: Plugins) -> tuple[Hook, ...]:
+    found = [
+        replace(hook, name=f"{feature.section}:{hook.name}") for feature in features for hook in plugins.hooks(feature)
+    ]
+    return (*found, *container.hooks)
 
 
 def publish(planning: Planning, feature: Feature, plugins: Plugins) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The hooks that plugins implement. All are called in the planning process, never in a container."""
+"""The hooks that plugins implement. All are called in the planning or supervising process, never in a container."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
     from haconiwa_core.feature import Feature
     from haconiwa_core.finding import Finding
+    from haconiwa_core.hooks.hook import Hook
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step
@@ -98,6 +99,32 @@ def haconiwa_update(old: Feature, new: Feature, planning: Planning) -> Iterable[
     Must not: change anything.
     If it raises: as haconiwa_facts.
     Example: `yield Step(Stage.ADOPT, write_level, Slot("name"), new.level)`.
+    """
+
+
+@hookspec
+def haconiwa_hooks(feature: Feature) -> Iterable[Hook]:  # type: ignore[empty-body]
+    """Give hooks to a container that has the section; they run before those of its definition.
+
+    Called: while a start is planned.
+    Given: the plugin's own section.
+    Return: hooks, each with a function that is named as "package.module:function".
+    Must not: change anything.
+    If it raises: as haconiwa_facts.
+    Example: `yield Hook("announce", On("after_ready"), "haconiwa_announce.hooks:announce")`.
+    """
+
+
+@hookspec
+def haconiwa_event(event: Mapping[str, object]) -> None:
+    """Observe what happens to containers.
+
+    Called: of every observer (entry points of the group `haconiwa.v1.observers`), for each event, in a process of the
+        resident supervisor's that does nothing else: a slow observer misses events, and delays nobody.
+    Given: what `haconiwa events` prints as JSON: at least "event", "container" and "time".
+    Must not: keep the mapping.
+    If it raises: it is logged, and the observer gets the next event all the same.
+    Example: `print(event["container"], event["event"])`.
     """
 
 

@@ -1,46 +1,27 @@
 """Load plugins that a definition names, and call their hooks one plugin at a time.
 
-stevedore loads, pluggy registers, validates and calls. Nothing outside this package sees either.
+pluggy registers, validates and calls. Nothing outside this package sees it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from stevedore.named import NamedExtensionManager
 
 from haconiwa_core.errors import PluginError, Problem
 from haconiwa_core.feature import Feature
 from haconiwa_core.plugins import hookspecs
-from haconiwa_core.plugins.discovery import GROUP, Installed, installed, usable
-from haconiwa_core.plugins.entrypoints import EntryPoint
+from haconiwa_core.plugins.discovery import Installed, installed, usable
 
 if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
     from haconiwa_core.finding import Finding
+    from haconiwa_core.hooks.hook import Hook
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step
-
-
-class _OneEntryPoint(NamedExtensionManager[Any]):
-    """stevedore's loader for entry points that were found by `discovery`.
-
-    Its own search reads a cache below the user's home that would decide what root imports.
-    """
-
-    def __init__(self, entry_point: EntryPoint, failed: Callable[[BaseException], None]) -> None:
-        self._found = entry_point
-        super().__init__(
-            GROUP,
-            names=[entry_point.name],
-            on_load_failure_callback=lambda _manager, _entry_point, error: failed(error),
-        )
-
-    def list_entry_points(self) -> list[Any]:
-        return [self._found]
 
 
 class Plugins:
@@ -66,7 +47,10 @@ class Plugins:
             PluginError: it is absent, disabled, incompatible, ambiguous or broken.
         """
         self._load(name)
-        feature: type[Feature] | None = self._hook(name, "haconiwa_feature")()
+        try:
+            feature: type[Feature] | None = self._hook(name, "haconiwa_feature")()
+        except (Exception, SystemExit) as error:
+            raise _broken(name, _told(error)) from error
         if feature is None:
             raise _broken(name, "it does not implement haconiwa_feature")
         if feature.section != name:
@@ -96,6 +80,10 @@ class Plugins:
         if not any(impl.plugin_name == name for impl in self._manager.hook.haconiwa_update.get_hookimpls()):
             return None
         return self._collect("haconiwa_update", name, old=old, new=new, planning=planning)
+
+    def hooks(self, feature: Feature) -> list[Hook]:
+        """Return the hooks that a feature's plugin gives to its container."""
+        return self._collect("haconiwa_hooks", feature.section, feature=feature)
 
     def findings(self, name: str, plan: Plan) -> list[Finding]:
         """Return what a plugin finds weak in a plan."""
@@ -141,14 +129,14 @@ class Plugins:
 
 
 def _import(plugin: Installed) -> Any:
-    failures: list[BaseException] = []
     try:
-        manager = _OneEntryPoint(plugin.entry_point, failures.append)
-    except SystemExit as error:
-        failures.append(error)
-    for failure in failures:
-        raise _broken(plugin.name, f"{type(failure).__name__}: {failure}") from failure
-    return manager.extensions[0].plugin
+        return plugin.entry_point.load()
+    except (Exception, SystemExit) as error:
+        raise _broken(plugin.name, _told(error)) from error
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _broken(name: str, reason: str) -> PluginError:

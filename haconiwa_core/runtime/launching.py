@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
+from time import monotonic_ns
 
 from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError, StepError
 from haconiwa_core.launch.choice import Launcher
@@ -38,9 +39,18 @@ class Launching:
         values: what the plan's slots hold that are known beforehand.
         kernel: runs the calls of the host's steps.
         launcher: runs the program.
+        moment: called at each event of the start, with the pid of the child that waits, 0 where there is none;
+            what it raises fails the start.
     """
 
-    def __init__(self, plan: Plan, values: Values, kernel: Kernel, launcher: Launcher) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        values: Values,
+        kernel: Kernel,
+        launcher: Launcher,
+        moment: Callable[[str, int], None] | None = None,
+    ) -> None:
         self._plan = plan
         self._values = dict(values)
         self._given = frozenset(values)
@@ -49,6 +59,9 @@ class Launching:
         self._processes: dict[int, tuple[int, int]] = {}
         self._reaped = 0
         self._channel: socket.socket | None = None
+        self._moment = moment or (lambda _event, _pid: None)
+        self.times: list[tuple[str, int]] = []
+        """What has been done, and when it was (CLOCK_MONOTONIC, nanoseconds)."""
 
     def run(self, adopted: Callable[[int], None]) -> None:
         """Run the plan until the command has been executed; if it holds, until the child waits for `resume`.
@@ -59,7 +72,9 @@ class Launching:
         Raises:
             SetupError: a step failed; `abandon` has to be called.
         """
+        self._note("begin")
         self._host_stage(Stage.PREPARE)
+        self._moment("after_prepare", 0)
         descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
         try:
             self._channel = self._launcher.launch(self._plan.program, descriptors)
@@ -75,7 +90,8 @@ class Launching:
         self._close_descriptors()
         for gate in self._plan.gates:
             self._receive_until(gate.stage)
-            if gate.stage is Stage.EXEC:
+            self._note(f"gate {gate.stage.name}")
+            if gate.hold:
                 self._reap_intermediates()
                 return
             self._pass(gate, adopted)
@@ -88,7 +104,7 @@ class Launching:
         Raises:
             SetupError: it failed; `abandon` has to be called.
         """
-        self._go()
+        self._pass(self._plan.gates[-1], lambda _: None)
         self._finish()
 
     def child(self) -> tuple[int, int]:
@@ -109,6 +125,7 @@ class Launching:
     def _finish(self) -> None:
         self._receive_until(Stage.EXEC)
         self._receive_end()
+        self._note("EXEC")
         assert self._channel is not None
         self._channel.close()
 
@@ -116,10 +133,15 @@ class Launching:
         """Let the host's part of a gate run, then let the child go on."""
         pid = self._processes[self._process_at(gate.stage)][0]
         self._values["target"] = pid
+        if gate.stage is Stage.ADOPT:
+            self._moment("after_clone", pid)
         if gate.host_stage:
             self._host_stage_at_gate(gate.host_stage)
         if gate.stage is Stage.ADOPT:
             adopted(pid)
+            self._moment("after_fork", pid)
+        if gate.event:
+            self._moment(gate.event, pid)
         self._go()
 
     def _go(self) -> None:
@@ -146,6 +168,10 @@ class Launching:
                 remedy = error.remedy if isinstance(error, StepError) else ""
                 reason = error.strerror or str(error)
                 raise self._error(planned, error.errno or 0, reason, remedy=remedy) from error
+            self._note(f"{stage.name} {planned.plugin} {planned.step.function.__name__}")
+
+    def _note(self, what: str) -> None:
+        self.times.append((what, monotonic_ns()))
 
     def _receive_until(self, stage: Stage) -> None:
         """Take what the child reports until it reaches a stage and is known, with those before it."""

@@ -8,12 +8,16 @@ import os
 import select
 import signal
 import struct
+import time
 from contextlib import suppress
 from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.host import descendants
+
+_REAPED_BY_OTHERS = 1.0
+_POLL = 0.005
 
 _LONGEST_POLL = 2_000_000
 
@@ -35,10 +39,10 @@ class End(NamedTuple):
     """How a process has ended.
 
     Attributes:
-        exit_status: its own, or 128 + n for a signal n; None where the host program has
-            taken it away, by ignoring SIGCHLD or by waiting for any child.
+        exit_status: its own, or 128 + n for a signal n; None where another process has taken it, and the
+            kernel does not tell it afterwards (before Linux 6.15).
         reason: "exited", "signaled" or "unknown"; of a container also what a counter of the kernel's stands for.
-        usage: None where the status is.
+        usage: None where another process has taken the status.
     """
 
     exit_status: int | None
@@ -83,12 +87,10 @@ class Child:
         except ChildProcessError:
             if with_group:
                 _kill_group(self.pid, self.pidfd)
-            return End(None, "unknown", None)
+            return _end_of_no_child(self.pidfd)
         finally:
             os.close(self.pidfd)
-        usage = Usage(used.ru_utime, used.ru_stime, used.ru_maxrss)
-        code = os.waitstatus_to_exitcode(status)
-        return End(code, "exited", usage) if code >= 0 else End(128 - code, "signaled", usage)
+        return _end(status, Usage(used.ru_utime, used.ru_stime, used.ru_maxrss))
 
 
 def kill_all(pid: int, pidfd: int) -> None:
@@ -133,7 +135,7 @@ def reap(pidfd: int) -> int | None:
 
 
 def status_of(pidfd: int) -> int | None:
-    """Return how a process that is nobody's concern any more has ended (PIDFD_GET_INFO in ioctl(2), Linux 6.15).
+    """Return how a process that is nobody's concern any more has ended.
 
     Args:
         pidfd: opened while the process lived, which has been reaped since.
@@ -141,6 +143,17 @@ def status_of(pidfd: int) -> int | None:
     Returns:
         Its exit status, or 128 + n for a signal n; None where the kernel does not tell.
     """
+    status = _wait_status(pidfd)
+    return None if status is None else _end(status, None).exit_status
+
+
+def _end(status: int, usage: Usage | None) -> End:
+    code = os.waitstatus_to_exitcode(status)
+    return End(code, "exited", usage) if code >= 0 else End(128 - code, "signaled", usage)
+
+
+def _wait_status(pidfd: int) -> int | None:
+    """Return the status of a process that has been reaped (PIDFD_GET_INFO in ioctl(2), Linux 6.15)."""
     info = bytearray(struct.pack("Q", c.PIDFD_INFO_EXIT).ljust(c.PIDFD_INFO_SIZE, b"\0"))
     try:
         fcntl.ioctl(pidfd, c.PIDFD_GET_INFO, info)
@@ -149,10 +162,15 @@ def status_of(pidfd: int) -> int | None:
             return None
         raise
     mask, status = struct.unpack_from("Q", info)[0], struct.unpack_from("i", info, c.PIDFD_INFO_EXIT_CODE)[0]
-    if not mask & c.PIDFD_INFO_EXIT:
-        return None
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
+    return status if mask & c.PIDFD_INFO_EXIT else None
+
+
+def _end_of_no_child(pidfd: int) -> End:
+    """Tell how a process has ended that another one reaps, or has reaped; the kernel knows it after that only."""
+    deadline = time.monotonic() + _REAPED_BY_OTHERS
+    while (status := _wait_status(pidfd)) is None and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return End(None, "unknown", None) if status is None else _end(status, None)
 
 
 def _kill_group(leader: int, pidfd: int) -> None:

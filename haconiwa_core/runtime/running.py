@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from haconiwa_core import linux
@@ -17,10 +18,14 @@ from haconiwa_core.runtime.store import Claim
 class Running(Child):
     """A container that this process has started: its parent, its supervisor, the owner of its name."""
 
-    def __init__(self, claim: Claim, record: Record, pid: int, pidfd: int) -> None:
+    def __init__(
+        self, claim: Claim, record: Record, pid: int, pidfd: int, times: Sequence[tuple[str, int]] = ()
+    ) -> None:
         super().__init__(pid, pidfd)
         self._claim = claim
-        self._record = record
+        self.record = record
+        self.times = times
+        """What its start has done, and when; see `Launching`."""
         self.name = claim.name
         self.log = claim.directory / LOG_NAME
         self.end: End | None = None
@@ -28,8 +33,8 @@ class Running(Child):
     def kill(self) -> None:
         """Kill all of it; nothing happens when it has ended."""
         super().kill()
-        if self._record.group and self.end is None:
-            linux.kill_cgroup(*self._record.group)
+        if self.record.group and self.end is None:
+            linux.kill_cgroup(*self.record.group)
 
     def wait(self) -> int:
         """Wait for the end, clean up, and return the exit status: the command's own, or 128 + signal.
@@ -50,17 +55,25 @@ class Running(Child):
             SetupError: something that the container left on the host could not be removed; its
                 record stays.
         """
+        end = self.await_end()
+        self.clean_up(remove=remove)
+        return end
+
+    def await_end(self) -> End:
+        """Wait for the end and tell how it was; nothing is cleaned up yet. Called once, as `finish` is."""
         end = self.reap(with_group=True)
-        raised = (reason for reason, path, field in self._record.counters if read_counter(path, field))
+        raised = (reason for reason, path, field in self.record.counters if read_counter(path, field))
         self.end = end = end._replace(reason=next(raised, end.reason))
-        self._record = replace(
-            self._record, child=None, status="exited", exit_status=end.exit_status, reason=end.reason
-        )
-        failures = undo(self._record)
+        self.record = replace(self.record, child=None, status="exited", exit_status=end.exit_status, reason=end.reason)
+        return end
+
+    def clean_up(self, *, remove: bool = False) -> None:
+        """Undo what it has left on the host, after `await_end`; the arguments and errors are those of `finish`."""
+        failures = undo(self.record)
         if remove and not failures:
             self.remove()
-            return end
-        self._claim.write(replace(self._record, undo=() if not failures else self._record.undo))
+            return
+        self._claim.write(replace(self.record, undo=() if not failures else self.record.undo))
         if failures:
             self.release()
             raise SetupError(
@@ -70,7 +83,6 @@ class Running(Child):
                 reason="; ".join(failures),
                 remedy="remove the cause and run `haconiwa gc`",
             )
-        return end
 
     def remove(self) -> None:
         """Forget an exited container: its record and its log."""

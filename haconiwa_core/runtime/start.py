@@ -30,21 +30,24 @@ def start(
     kernel: Kernel | None = None,
     launcher: Launcher | None = None,
     orphan: Orphan = "end",
+    moment: Callable[[str, int], None] | None = None,
 ) -> Running:
     """Start a planned container.
 
     Args:
         plan: for this host.
         claim: the instance's name; it is given up if the start fails.
-        streams: descriptors for the standard streams that are inherited, by "stdin" ....
+        streams: descriptors for the standard streams that are inherited, by "stdin" ..., and of the pipes
+            to who keeps the log, as "kept-stdout" and "kept-stderr".
         kernel: what runs the calls of the host's steps; the running kernel by default.
         launcher: what runs the program; a fork of this process by default.
         orphan: what `gc` does with the container when its supervisor is gone.
+        moment: called at each event of the start; see `Launching`.
 
     Raises:
         SetupError: a step failed; everything done before is undone and the name is free.
     """
-    return create(plan, claim, streams, kernel, launcher, orphan).start()
+    return create(plan, claim, streams, kernel, launcher, orphan, moment).start()
 
 
 def create(
@@ -54,13 +57,14 @@ def create(
     kernel: Kernel | None = None,
     launcher: Launcher | None = None,
     orphan: Orphan = "end",
+    moment: Callable[[str, int], None] | None = None,
 ) -> Created:
     """Set a planned container up as far as its plan goes without being told to go on: to exec, unless it holds.
 
     The arguments and errors are those of `start`. Of what has set it up, nothing needs to stay but this process.
     """
     kernel = kernel or KERNEL
-    created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan)
+    created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan, moment)
     created.set_up()
     return created
 
@@ -76,6 +80,7 @@ class Created:
         kernel: Kernel,
         launcher: Launcher,
         orphan: Orphan,
+        moment: Callable[[str, int], None] | None,
     ) -> None:
         self._plan = plan
         self._claim = claim
@@ -83,9 +88,10 @@ class Created:
         self._values: Values = {
             "name": claim.name,
             "directory": str(claim.directory),
-            **{f"caller-{stream}": descriptor for stream, descriptor in streams.items()},
+            **dict.fromkeys(("kept-stdout", "kept-stderr"), -1),
+            **{stream if "-" in stream else f"caller-{stream}": descriptor for stream, descriptor in streams.items()},
         }
-        self._launching = Launching(plan, self._values, kernel, launcher)
+        self._launching = Launching(plan, self._values, kernel, launcher, moment)
         self._record = Record(
             name=claim.name,
             container=plan.definition,
@@ -123,7 +129,7 @@ class Created:
         started = without_lasting(self._record)
         if self._plan.holds or started != self._record:
             self._claim.write(started)
-        return Running(self._claim, started, *self._launching.child())
+        return Running(self._claim, started, *self._launching.child(), self._launching.times)
 
     def abandon(self) -> tuple[str, ...]:
         """End it and undo everything; return what could not be undone, as messages."""

@@ -1,54 +1,133 @@
-"""Who owns a container that outlives its caller: a supervisor that another distribution provides."""
+"""Who owns containers that outlive their caller or have hooks: supervisors that other distributions provide.
+
+Two kinds are known, by the names of their entry points: "process" leaves one small process behind for each
+container, and "resident" is one process for many, which runs hooks, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from haconiwa_core.errors import PluginError
-from haconiwa_core.launch.choice import Launcher
-from haconiwa_core.planning.plan import Plan
-from haconiwa_core.plugins.discovery import API
-from haconiwa_core.plugins.entrypoints import entry_points
-from haconiwa_core.runtime.store import Store
 
-GROUP = f"haconiwa.{API}.supervisors"
+if TYPE_CHECKING:
+    from haconiwa_core.container import Container
+    from haconiwa_core.plugins.loading import Plugins
+    from haconiwa_core.runtime.running import Running
+    from haconiwa_core.runtime.store import Store
+
+GROUP = "haconiwa.v1.supervisors"
+PROCESS, RESIDENT = "process", "resident"
+SOCKET_VARIABLE = "HACONIWA_SOCKET"
+
+_PROVIDERS = {PROCESS: "haconiwa-runtime", RESIDENT: "haconiwa-supervision"}
+
+
+class Start(NamedTuple):
+    """What is to be started.
+
+    Attributes:
+        containers: of one definition.
+        store: where their records are kept.
+        plugins: where their features come from.
+        name: of the only container's instance; None makes a unique one of each.
+        remove: forget each container and its log when it has ended.
+        launcher: by name; None takes the installed one.
+        file: the definition's, if its containers were read from one.
+    """
+
+    containers: Sequence[Container]
+    store: Store
+    plugins: Plugins
+    name: str | None = None
+    remove: bool = False
+    launcher: str | None = None
+    file: str | None = None
 
 
 class Supervisor(Protocol):
     """Starts containers and stays their parent when the caller has gone."""
 
-    def start(
-        self, plan: Plan, store: Store, launcher: Callable[[], Launcher], *, name: str | None, remove: bool
-    ) -> str:
-        """Start a container in the background; return its name when its command has been executed.
-
-        Args:
-            plan: of a container none of whose streams are inherited.
-            store: where its record is kept.
-            launcher: makes what starts it.
-            name: of the instance; None makes a unique one.
-            remove: forget the container and its log when it has ended.
+    def start(self, wanted: Start) -> list[str]:
+        """Start containers in the background; return their names when their commands have been executed.
 
         Raises:
-            HaconiwaError: it could not be started; nothing is left.
+            HaconiwaError: one could not be started; nothing is left of any.
         """
 
 
-def choose_supervisor() -> Supervisor:
-    """Return the installed supervisor.
+class ResidentSupervisor(Supervisor, Protocol):
+    """Starts containers for callers that stay, too, and runs their hooks."""
+
+    def run(self, wanted: Start) -> int:
+        """Run containers in the foreground; return the first exit status that is not 0, else 0.
+
+        Raises:
+            HaconiwaError: one could not be started; nothing is left of any.
+        """
+
+    def begin(self, wanted: Start, streams: Mapping[str, int]) -> Running:
+        """Start the only container for a caller that waits for its end, which is the container's own, too.
+
+        Args:
+            wanted: one container.
+            streams: descriptors for the standard streams that are inherited, by "stdin" ....
+
+        Raises:
+            HaconiwaError: it could not be started; nothing is left of it.
+        """
+
+
+def control_socket(directory: Path) -> Path:
+    """Return the socket of the resident supervisor of a state directory, which may not be there."""
+    return Path(os.environ.get(SOCKET_VARIABLE) or directory / ".supervisor" / "control")
+
+
+def resident_for(containers: Sequence[Container], store: Store) -> ResidentSupervisor | None:
+    """Return the resident supervisor where containers need one or one is there; else None.
 
     Raises:
-        PluginError: there is none, several are installed, or it is broken.
+        PluginError: they need one, and none is installed, or it is broken.
     """
-    found = [item for item in entry_points() if item.group == GROUP]
+    needing = next((container for container in containers if container.needs_supervisor), None)
+    if needing is None and not control_socket(store.directory).exists():
+        return None
+    found: ResidentSupervisor | None = _installed(RESIDENT)
+    if found is None and needing is not None:
+        raise PluginError(
+            f"the hooks and the supervision of {needing.name} need the resident supervisor;"
+            f" pip install {_PROVIDERS[RESIDENT]}"
+        )
+    return found
+
+
+def supervisor_for(containers: Sequence[Container], store: Store) -> Supervisor:
+    """Return the supervisor that starts containers in the background.
+
+    Raises:
+        PluginError: there is none for them, several are installed, or it is broken.
+    """
+    found: Supervisor | None = resident_for(containers, store) or _installed(PROCESS)
+    if found is None:
+        raise PluginError(f"no supervisor for detached containers is installed; pip install {_PROVIDERS[PROCESS]}")
+    return found
+
+
+def _installed(kind: str) -> ResidentSupervisor | None:
+    """Return the installed supervisor of a kind; one of the kind "process" has not all of the methods."""
+    from haconiwa_core.plugins.entrypoints import entry_points
+
+    found = [item for item in entry_points() if item.group == GROUP and item.name == kind]
     if not found:
-        raise PluginError("no supervisor for detached containers is installed; pip install haconiwa-runtime")
+        return None
     if len(found) > 1:
         names = " and ".join(sorted(item.distribution for item in found))
         raise PluginError(f"supervisors are provided by {names}; uninstall all but one")
     try:
-        supervisor: Supervisor = found[0].load()()
+        supervisor: ResidentSupervisor = found[0].load()()
     except (ImportError, AttributeError) as error:
         raise PluginError(f"the supervisor of {found[0].distribution} is broken: {error}") from error
     return supervisor

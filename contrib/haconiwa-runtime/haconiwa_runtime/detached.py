@@ -11,19 +11,23 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import haconiwa_core
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
-from haconiwa_core.launch.choice import Launcher
+from haconiwa_core.host import gather
+from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.planning.plan import Plan
+from haconiwa_core.planning.planner import plan_all
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
-from haconiwa_core.runtime.store import Claim, Store
+from haconiwa_core.runtime.store import Claim
+from haconiwa_core.runtime.supervisor import Start
 from haconiwa_runtime import watch
+from haconiwa_runtime.recorded import remove
 
 _LAST_DESCRIPTOR = 2**31 - 1
 
@@ -40,15 +44,25 @@ class DetachError(HaconiwaError):
 class DetachedSupervisor:
     """Supervises each detached container by a process of its own: what `haconiwa run -d` uses."""
 
-    def start(
-        self, plan: Plan, store: Store, launcher: Callable[[], Launcher], *, name: str | None, remove: bool
-    ) -> str:
-        """Start a container in the background; see `haconiwa_core.runtime.supervisor.Supervisor`."""
+    def start(self, wanted: Start) -> list[str]:
+        """Start containers in the background; see `haconiwa_core.runtime.supervisor.Supervisor`."""
+        plans = plan_all(wanted.containers, gather(), wanted.plugins)
+        started: list[str] = []
+        try:
+            for plan in plans:
+                started.append(self._start(plan, wanted))
+        except BaseException:
+            for name in started:
+                remove(wanted.store, name, force=True)
+            raise
+        return started
+
+    def _start(self, plan: Plan, wanted: Start) -> str:
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            _supervise(plan, store, launcher, name, remove, writer)
+            _supervise(plan, wanted, writer)
         os.close(writer)
         with open(reader, "rb") as told:
             answer = json.loads(told.read() or "null")
@@ -59,19 +73,18 @@ class DetachedSupervisor:
         raise DetachError(**answer)
 
 
-def _supervise(
-    plan: Plan, store: Store, launcher: Callable[[], Launcher], name: str | None, remove: bool, answers: int
-) -> NoReturn:
+def _supervise(plan: Plan, wanted: Start, answers: int) -> NoReturn:
     try:
         _let_go_of_the_caller(answers)
+        store, name = wanted.store, wanted.name
         claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
         adopt_orphans(True)
-        used = launcher()
+        used = choose_launcher(wanted.launcher)
         try:
             running = start(plan, claim, {}, launcher=used, orphan="keep")
         finally:
             used.close()
-        command = _watching(claim, running, remove)
+        command = _watching(claim, running, wanted.remove)
         _tell(answers, name=claim.name)
         os.close(answers)
         os.execve(command[0], command, {})

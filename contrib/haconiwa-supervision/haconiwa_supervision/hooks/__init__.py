@@ -1,0 +1,1 @@
+"""How hooks are run: each call in a process of its own."""

@@ -1,0 +1,32 @@
+"""supervision: a section that concerns the supervisor alone; it has no steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from haconiwa_core.errors import Problem
+from haconiwa_core.feature import Feature
+from haconiwa_core.planning.context import Planning
+from haconiwa_core.planning.plan import Plan
+from haconiwa_core.plugins.hookspecs import hookimpl
+from haconiwa_core.steps import Step
+from haconiwa_supervision import Supervision
+
+
+@hookimpl
+def haconiwa_feature() -> type[Feature]:
+    """Give the section's type."""
+    return Supervision
+
+
+@hookimpl
+def haconiwa_check(feature: Supervision, plan: Plan) -> Iterator[Problem]:
+    """Refuse a container that waits for itself."""
+    if plan.container.name in feature.depends:
+        yield Problem("it depends on itself", key="depends")
+
+
+@hookimpl
+def haconiwa_update(old: Supervision, new: Supervision, planning: Planning) -> Iterable[Step]:  # noqa: ARG001
+    """All of it can change: the supervisor looks at the definition that is in force."""
+    return ()
