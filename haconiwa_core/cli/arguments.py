@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from argparse import ArgumentParser
+import os
+from argparse import ArgumentParser, HelpFormatter, RawDescriptionHelpFormatter
+
+_COLUMNS = 80
+"""Of help that is written elsewhere than to a terminal."""
+
+
+def help_formatter(prog: str) -> HelpFormatter:
+    """Return what lays out the help of a program, as wide as the terminal.
+
+    argparse asks for the width with each argument that is added, and would import shutil for it.
+    """
+    try:
+        columns = os.get_terminal_size().columns
+    except OSError:
+        columns = _COLUMNS
+    return RawDescriptionHelpFormatter(prog, width=columns - 2)
 
 
 def add_general(parser: ArgumentParser, *, default: bool) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from haconiwa_core.cli.arguments import add_general
+from haconiwa_core.cli.arguments import add_general, help_formatter
 from haconiwa_core.cli.commands import OWN, Command, find, others
 from haconiwa_core.definition.trust import check_search_path
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
@@ -79,7 +79,7 @@ def general_parser() -> argparse.ArgumentParser:
         prog="haconiwa",
         usage="%(prog)s [-h] [--debug] [--log-format {console,json}] VERB ...",
         description="Linux containers whose isolation features are chosen one by one.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=help_formatter,
         add_help=False,
     )
     parser.add_argument("-h", "--help", action="store_true", help="show this message")
@@ -90,7 +90,7 @@ def general_parser() -> argparse.ArgumentParser:
 
 def command_parser(verb: str, command: Command) -> argparse.ArgumentParser:
     """Return the parser of what follows a verb."""
-    parser = argparse.ArgumentParser(prog=f"haconiwa {verb}", description=command.HELP)
+    parser = argparse.ArgumentParser(prog=f"haconiwa {verb}", description=command.HELP, formatter_class=help_formatter)
     # The general options may stand after the verb, too.
     add_general(parser, default=False)
     command.configure(parser)

@@ -15,10 +15,10 @@ class Event(StrEnum):
     """Once for all containers that are started together, before anything is done for any of them."""
 
     BEFORE_PLAN = "before_plan"
-    """The definition is about to be planned; nothing exists."""
+    """The definition is about to be planned; nothing exists but the instance's name."""
 
     BEFORE_START = "before_start"
-    """The plan is made; the name is not claimed yet."""
+    """The plan is made, and about to be run; before a restart, too."""
 
     AFTER_PREPARE = "after_prepare"
     """Control group, network and files exist; there is no child yet."""

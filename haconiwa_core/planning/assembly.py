@@ -47,7 +47,7 @@ def assembled(
         hooks: of all features and of the definition; the child waits where one of them wants it to.
         hold: the child waits once more before EXEC.
     """
-    processes, gates = _processes(planning, steps, {hook.event for hook in hooks}, hold)
+    processes, gates = _processes(planning, steps, {hook.event for hook in hooks if hook.event}, hold)
     assembler = Assembler(RESERVED_SLOTS)
     program: list[tuple[Instruction, ...]] = []
     owners: list[PlannedStep] = []
@@ -111,10 +111,10 @@ def _processes(
         if stage is Stage.KEEP and keep:
             gates.append(Gate(Stage.KEEP, Stage.KEEP))
             child.append(_core(Stage.ROOT, linux.wait_at_gate, Stage.KEEP))
-        event = _EVENT_BEFORE.get(stage, "")
+        event = _EVENT_BEFORE.get(stage)
         held = hold and stage is Stage.EXEC
         if held or event in events:
-            gates.append(Gate(stage, event=event, hold=held))
+            gates.append(Gate(stage, event=event or "", hold=held))
             child.append(_core(stage, linux.wait_at_gate, stage))
         if stage > Stage.CLONE and not stage.on_host:
             child += [planned for planned in steps if planned.step.stage is stage]

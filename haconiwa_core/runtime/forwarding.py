@@ -68,15 +68,20 @@ class Forwarding:
         Raises:
             KeyboardInterrupt: the start was to end, again and again.
         """
+        return self.start_all(lambda: [start()])[0]
+
+    def start_all(self, start: Callable[[], list[C]]) -> list[C]:
+        """Start children as `start` does one."""
         self._starting = True
         try:
-            child = start()
+            children = start()
         finally:
             self._starting = False
-        self._children.append(child)
+        self._children += children
         for number in self._received:
-            child.send_signal(number)
-        return child
+            for child in children:
+                child.send_signal(number)
+        return children
 
     def _forward(self, number: int) -> None:
         self._received.append(number)

@@ -55,7 +55,7 @@ class Child:
 
     Attributes:
         pid: its number, on the host.
-        pidfd: readable when it has ended.
+        pidfd: readable when it has ended; -1 where that was before it was looked for.
     """
 
     def __init__(self, pid: int, pidfd: int) -> None:
@@ -77,6 +77,8 @@ class Child:
         Args:
             with_group: kill what is left of its process group, too.
         """
+        if self.pidfd < 0:
+            return End(None, "unknown", None)
         is_readable(self.pidfd)
         try:
             # Not reaped yet, so the pid still means this process and its process group.

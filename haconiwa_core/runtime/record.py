@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from haconiwa_core.container import is_name
 from haconiwa_core.linux.host import start_time
@@ -19,8 +19,7 @@ Status = Literal["starting", "created", "running", "exited"]
 Orphan = Literal["end", "keep"]
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A process that cannot be mistaken for a later one of the same pid.
 
     Args:
@@ -47,8 +46,7 @@ def _of_this(pid: int) -> Process:
     return Process.of(pid)
 
 
-@dataclass(frozen=True)
-class Undo:
+class Undo(NamedTuple):
     """How to remove what one step left on the host.
 
     Args:
@@ -101,19 +99,16 @@ class Record:
 
 
 _FIELDS = tuple(item.name for item in fields(Record))
-
-
-def _parts(value: Process | Undo) -> dict[str, Any]:
-    """Return a part of a record as json takes it."""
-    return {item.name: getattr(value, item.name) for item in fields(value)}
-
-
-_ENCODER = json.JSONEncoder(default=_parts, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def encoded(record: Record) -> bytes:
     """Return a record as JSON."""
-    return _ENCODER.encode({name: getattr(record, name) for name in _FIELDS}).encode()
+    data = {name: getattr(record, name) for name in _FIELDS}
+    data["supervisor"] = record.supervisor._asdict()
+    data["child"] = record.child and record.child._asdict()
+    data["undo"] = [undo._asdict() for undo in record.undo]
+    return _ENCODER.encode(data).encode()
 
 
 def decoded(text: str, changes: str | None) -> Record:

@@ -31,6 +31,8 @@ def start(
     launcher: Launcher | None = None,
     orphan: Orphan = "end",
     moment: Callable[[str, int], None] | None = None,
+    *,
+    again: bool = False,
 ) -> Running:
     """Start a planned container.
 
@@ -43,11 +45,12 @@ def start(
         launcher: what runs the program; a fork of this process by default.
         orphan: what `gc` does with the container when its supervisor is gone.
         moment: called at each event of the start; see `Launching`.
+        again: the name's container has ended, and keeps its name and its record if this start fails.
 
     Raises:
         SetupError: a step failed; everything done before is undone and the name is free.
     """
-    return create(plan, claim, streams, kernel, launcher, orphan, moment).start()
+    return create(plan, claim, streams, kernel, launcher, orphan, moment, again=again).start()
 
 
 def create(
@@ -58,13 +61,15 @@ def create(
     launcher: Launcher | None = None,
     orphan: Orphan = "end",
     moment: Callable[[str, int], None] | None = None,
+    *,
+    again: bool = False,
 ) -> Created:
     """Set a planned container up as far as its plan goes without being told to go on: to exec, unless it holds.
 
     The arguments and errors are those of `start`. Of what has set it up, nothing needs to stay but this process.
     """
     kernel = kernel or KERNEL
-    created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan, moment)
+    created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan, moment, again=again)
     created.set_up()
     return created
 
@@ -81,7 +86,10 @@ class Created:
         launcher: Launcher,
         orphan: Orphan,
         moment: Callable[[str, int], None] | None,
+        *,
+        again: bool,
     ) -> None:
+        self._again = again
         self._plan = plan
         self._claim = claim
         self.name = claim.name
@@ -135,7 +143,10 @@ class Created:
         """End it and undo everything; return what could not be undone, as messages."""
         self._launching.abandon()
         failures = undo(replace(self._record, child=None))
-        if failures:
+        if self._again:
+            left = self._record.undo if failures else ()
+            self._claim.write(replace(self._record, child=None, status="exited", undo=left))
+        elif failures:
             self._claim.write(replace(self._record, child=None))
             self._claim.release()
         else:

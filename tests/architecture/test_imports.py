@@ -34,7 +34,7 @@ VIOLATIONS = [
     ("haconiwa_core/steps.py", "import haconiwa_core.planning", "layers of the core"),
     ("haconiwa_core/planning.py", "import pluggy", "pluggy stays behind the facade"),
     ("plugins/haconiwa-rlimit/haconiwa_rlimit/plugin.py", "import pluggy", "pluggy stays behind the facade"),
-    ("haconiwa_core/plugins/discovery.py", "import stevedore", "only the loader sees stevedore"),
+    ("haconiwa_core/plugins/loading.py", "import stevedore", "only the survey sees stevedore"),
     ("haconiwa_core/cli/main.py", "import structlog", "only the log sees structlog"),
 ]
 

@@ -98,6 +98,9 @@ BROKEN = {
     "exits": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "no Python": ("def (", "SyntaxError"),
     "imports what is absent": ("import absent_thing", "No module named 'absent_thing'"),
+    "its hook raises": (PLUGIN.replace("return Lamp", "raise AssertionError('boom')"), "AssertionError: boom"),
+    "its hook exits": (PLUGIN.replace("return Lamp", "raise SystemExit(3)"), "SystemExit: 3"),
+    "asserts what is false": ("raise AssertionError('boom')", "AssertionError: boom"),
     "no hooks": ("", "does not implement haconiwa_feature"),
     "a misspelt hook": (f"{PLUGIN}\n@hookimpl\ndef haconiwa_stepz(feature): pass\n", "haconiwa_stepz"),
     "an unknown argument": (f"{PLUGIN}\n@hookimpl\ndef haconiwa_facts(featur): pass\n", "featur"),
@@ -146,6 +149,16 @@ def test_a_broken_plugin_stays_broken_when_it_is_asked_for_again():
         with pytest.raises(PluginError, match="haconiwa_unheard_of"):
             plugins.feature_class("sample")
     assert plugins.feature_class("other")
+
+
+def test_a_broken_plugin_hides_no_other(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    for name, source in (("a", "assert not 'true'"), ("b", "import sys; sys.exit(3)"), ("z", "import absent_thing")):
+        site.install(f"haconiwa-{name}", source, name=name)
+        (broken,) = site.listed("--load", name=name)
+        assert broken["state"] == "broken"
+    (row,) = site.listed("--load")
+    assert (row["state"], row["stages"]) == ("enabled", ["LIMITS"])
 
 
 def test_an_older_interface_is_incompatible(site):
@@ -235,10 +248,28 @@ def test_an_absent_plugin_of_ours_names_its_distribution():
 def test_a_cache_of_the_users_decides_nothing(site):
     """stevedore would read entry points from a file below the home directory."""
     site.install("haconiwa-lamp", PLUGIN)
-    program = "from haconiwa_core.plugins.loading import Plugins; print(Plugins().feature_class('lamp').section)"
-    environment = {**os.environ, **site.environment, "HOME": str(site.folder), "XDG_CACHE_HOME": str(site.folder)}
-    command = [sys.executable, "-c", program]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout == "lamp\n"
+    site.environment |= {"HOME": str(site.folder), "XDG_CACHE_HOME": str(site.folder)}
+    assert [row["state"] for row in site.listed("--load")] == ["enabled"]
     assert not list(site.folder.rglob("*entry*points*json"))
     assert not (site.folder / "python-entrypoints").exists()
+
+
+def test_only_looking_at_all_plugins_needs_stevedore(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    program = """
+import sys
+from haconiwa_core.plugins.loading import Plugins
+plugins = Plugins()
+plugins.feature_class("lamp")
+before = "stevedore" in sys.modules
+from haconiwa_core.plugins.survey import survey
+print(before, "lamp" in survey(plugins), "stevedore" in sys.modules)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **site.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "False True True\n"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import asdict
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -13,7 +12,7 @@ from system.world import haconiwa
 
 from haconiwa_core.errors import RecordError
 from haconiwa_core.runtime.cleanup import collect
-from haconiwa_core.runtime.record import Process, Record, Undo, boot_id
+from haconiwa_core.runtime.record import Process, Record, Undo, boot_id, encoded
 from haconiwa_core.runtime.store import Store
 
 NAMES = [
@@ -51,6 +50,9 @@ def record(name="victim", **changes):
     return Record(**{**values, "orphan": "end", "supervisor": Process(1, 1), **changes})
 
 
+DATA = json.loads(encoded(record()))
+
+
 @pytest.fixture
 def bystander():
     """A process that no record may kill."""
@@ -68,28 +70,28 @@ def write(text):
 
 def test_a_pid_that_means_another_process_now(bystander):
     started = Process.of(bystander.pid).started
-    write(json.dumps(asdict(record(child=Process(bystander.pid, started + 1)))).encode())
+    write(encoded(record(child=Process(bystander.pid, started + 1))))
     assert [found.problem for found in collect(Store())] == [""]
     assert Store().names() == []
 
 
 def test_a_process_of_another_boot(bystander):
     child = Process.of(bystander.pid)
-    write(json.dumps(asdict(record(child=child, boot="00000000-0000-0000-0000-000000000000"))).encode())
+    write(encoded(record(child=child, boot="00000000-0000-0000-0000-000000000000")))
     assert [found.problem for found in collect(Store())] == [""]
 
 
 def test_a_process_that_is_meant_is_killed():
     """The control of the two above."""
     process = subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
-    write(json.dumps(asdict(record(child=Process.of(process.pid)))).encode())
+    write(encoded(record(child=Process.of(process.pid))))
     assert [found.problem for found in collect(Store())] == [""]
     assert process.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_records_cut_at_every_byte(bystander):
     undo = (Undo("remove_file", ("/run/nothing",), "core"),)
-    text = json.dumps(asdict(record(child=Process.of(bystander.pid), undo=undo))).encode()
+    text = encoded(record(child=Process.of(bystander.pid), undo=undo))
     write(b"")
     file = Store().directory / "victim/record.json"
     for length in range(len(text)):
@@ -106,12 +108,12 @@ HOSTILE = [
     b"{}",
     b" " * (5 << 20),
     b'{"version": 1}',
-    json.dumps({**asdict(record()), "version": 99}).encode(),
-    json.dumps({**asdict(record()), "child": {"pid": -1, "started": 0}}).encode(),
-    json.dumps({**asdict(record()), "child": {"pid": 0, "started": 0}}).encode(),
-    json.dumps({**asdict(record()), "child": {"pid": "1", "started": 0}}).encode(),
-    json.dumps({**asdict(record()), "name": "../../etc"}).encode(),
-    json.dumps({**asdict(record()), "surplus": 1}).encode(),
+    json.dumps({**DATA, "version": 99}).encode(),
+    json.dumps({**DATA, "child": {"pid": -1, "started": 0}}).encode(),
+    json.dumps({**DATA, "child": {"pid": 0, "started": 0}}).encode(),
+    json.dumps({**DATA, "child": {"pid": "1", "started": 0}}).encode(),
+    json.dumps({**DATA, "name": "../../etc"}).encode(),
+    json.dumps({**DATA, "surplus": 1}).encode(),
 ]
 
 
@@ -126,13 +128,13 @@ def test_records_that_are_none(text):
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     changes=st.dictionaries(
-        st.sampled_from(list(asdict(record()))),
+        st.sampled_from(list(DATA)),
         st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2),
     )
 )
 def test_records_of_any_shape(changes, bystander):
     """Reading gives a record or a RecordError, whatever stands in it."""
-    write_again(json.dumps({**asdict(record()), **changes}).encode())
+    write_again(json.dumps({**DATA, **changes}).encode())
     with suppress(RecordError):
         assert isinstance(Store().read("victim"), Record)
 
@@ -146,7 +148,7 @@ def write_again(text):
 @pytest.mark.parametrize("owner", [1000, 0], ids=["somebody else's", "root's"])
 def test_a_container_that_somebody_else_has_made_up_is_not_joined(owner, bystander):
     """What looks like a record counts only where root alone could have put it; root's own is the control."""
-    write(json.dumps(asdict(record(child=Process.of(bystander.pid)))).encode())
+    write(encoded(record(child=Process.of(bystander.pid))))
     os.chown(Store().directory, owner, owner)
     done = haconiwa("run", "--rm", "--set", "ns-uts.join=victim", "--", "true")
     if owner:
@@ -157,7 +159,7 @@ def test_a_container_that_somebody_else_has_made_up_is_not_joined(owner, bystand
 
 
 def test_an_undo_is_of_the_vocabulary_only():
-    write(json.dumps(asdict(record(undo=(Undo("system", ("touch /run/pwned",), "evil"),)))).encode())
+    write(encoded(record(undo=(Undo("system", ("touch /run/pwned",), "evil"),))))
     (found,) = collect(Store())
     assert "no undo named system" in found.problem
     assert not os.path.exists("/run/pwned")
@@ -165,7 +167,7 @@ def test_an_undo_is_of_the_vocabulary_only():
 
 def test_records_that_are_links(tmp_path):
     claim = Store().claim("victim")
-    (tmp_path / "elsewhere").write_text(json.dumps(asdict(record())))
+    (tmp_path / "elsewhere").write_bytes(encoded(record()))
     (claim.directory / "record.json").symlink_to(tmp_path / "elsewhere")
     claim.release()
     with pytest.raises(RecordError):

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from haconiwa_audit import Audit
+from haconiwa_core.errors import PluginError
 from haconiwa_core.finding import Finding
 from haconiwa_core.planning.plan import Plan
-from haconiwa_core.plugins.discovery import State
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.plugins.survey import survey
 
 
 class Report(NamedTuple):
@@ -39,8 +40,12 @@ def audit(plan: Plan, plugins: Plugins, accept: Collection[str] = ()) -> Report:
     Raises:
         PluginError: a plugin cannot be asked, so that nobody can say that nothing is wrong.
     """
-    enabled = {plugin.name for plugin in plugins.all if plugin.state is State.ENABLED} - {Audit.section}
-    found = [finding for name in (Audit.section, *sorted(enabled)) for finding in plugins.findings(name, plan)]
+    loaded = survey(plugins)
+    for outcome in loaded.values():
+        if isinstance(outcome, PluginError):
+            raise outcome
+    others = sorted(loaded.keys() - {Audit.section})
+    found = [finding for name in (Audit.section, *others) for finding in plugins.findings(name, plan)]
     section = plan.container.feature(Audit.section)
     own = section.accept if isinstance(section, Audit) else ()
     codes = {finding.code for finding in found}

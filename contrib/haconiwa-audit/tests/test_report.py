@@ -8,6 +8,7 @@ import pytest
 from haconiwa_audit.report import audit
 
 from haconiwa_core.errors import PluginError
+from haconiwa_core.feature import Feature
 from haconiwa_core.finding import Finding
 from haconiwa_core.plugins.discovery import GROUP, Installed, State, installed
 from haconiwa_core.plugins.entrypoints import EntryPoint
@@ -19,14 +20,25 @@ OWN = [item for item in installed() if item.name == "audit"]
 FINDING = Finding("OF-ANOTHER", "what", "why", "remedy", "other")
 
 
+class Other(Feature):
+    """The feature of another plugin."""
+
+    section = "other"
+
+
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> Installed:
     module = ModuleType("haconiwa_other_of_test")
 
     @hookimpl
+    def haconiwa_feature() -> type[Feature]:
+        return Other
+
+    @hookimpl
     def haconiwa_findings() -> Iterator[Finding]:
         yield FINDING
 
+    module.haconiwa_feature = haconiwa_feature
     module.haconiwa_findings = haconiwa_findings
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return Installed(EntryPoint("other", module.__name__, GROUP))

@@ -27,7 +27,7 @@ class Ready:
         command: is executed in the container, and ends with status 0.
         file: exists in the container.
         notify: it sends READY=1 to the socket that $NOTIFY_SOCKET names (sd_notify(3)).
-        interval: seconds between two looks.
+        interval: seconds between two looks at first; later a tenth of the time that it was waited for.
         timeout: seconds after which the start counts as failed.
     """
 
@@ -48,7 +48,7 @@ class Supervision(Feature):
     """
 
     section: ClassVar[str] = "supervision"
-    stages: ClassVar[tuple[Stage, ...]] = ()
+    stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.MOUNTS)
     supervised: ClassVar[bool] = True
 
     ready: Ready | None = option(None, "what shows that it is ready; by default it is as soon as it is started")

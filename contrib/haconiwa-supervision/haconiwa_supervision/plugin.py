@@ -1,4 +1,4 @@
-"""supervision: a section that concerns the supervisor alone; it has no steps."""
+"""supervision: a section that concerns the supervisor; a container gets the socket for its messages, if any."""
 
 from __future__ import annotations
 
@@ -20,10 +20,30 @@ def haconiwa_feature() -> type[Feature]:
 
 
 @hookimpl
+def haconiwa_steps(feature: Supervision, planning: Planning) -> Iterator[Step]:
+    """Give the container the socket by which it tells that it is ready."""
+    if feature.ready and feature.ready.notify:
+        from haconiwa_supervision.notify import steps
+
+        yield from steps(planning)
+
+
+@hookimpl
 def haconiwa_check(feature: Supervision, plan: Plan) -> Iterator[Problem]:
-    """Refuse a container that waits for itself."""
+    """Refuse a container that waits for itself, or for what cannot come."""
     if plan.container.name in feature.depends:
         yield Problem("it depends on itself", key="depends")
+    if feature.ready and feature.ready.notify:
+        from haconiwa_supervision.notify import problems_of
+
+        yield from problems_of(plan)
+    if feature.ready and feature.ready.http:
+        from haconiwa_supervision.readiness.http import Request
+
+        try:
+            Request(feature.ready.http)
+        except ValueError as error:
+            yield Problem(str(error), key="ready.http")
 
 
 @hookimpl

@@ -4,49 +4,122 @@ from __future__ import annotations
 
 import os
 import time
-from argparse import ArgumentParser, Namespace as Options
+from argparse import ArgumentParser, ArgumentTypeError, Namespace as Options
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
-from haconiwa_core.errors import RecordError
-from haconiwa_core.linux.host import LOG_NAME
+from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
+from haconiwa_runtime.logs import Part, open_log
 from haconiwa_runtime.recorded import find
 
 HELP = "print what a container has written to its log"
 
-_CHUNK = 1 << 16
 _POLL = 0.05
+_BATCH = 1 << 16
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the container has ended")
+    parser.add_argument("--tail", type=_lines, metavar="N", help="the last N lines only")
+    parser.add_argument(
+        "--since",
+        type=_moment,
+        metavar="TIME",
+        help="what was written in the last 90s, 10m, 2h or 1d, or since a time like 2026-01-31T12:00:00Z",
+    )
+    parser.add_argument("-t", "--timestamps", action="store_true", help="print a line's time before it")
 
 
 def main(options: Options, log: Log) -> int:
-    """Copy the log to standard output, byte for byte; return 0."""
+    """Copy the log to standard output and error, byte for byte; return 0."""
     store = Store()
     find(store, options.name)
     try:
-        source = os.open(store.directory / options.name / LOG_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        source = open_log(store.directory / options.name)
     except FileNotFoundError as error:
         raise RecordError(f"the container {options.name} has no log: its output goes elsewhere") from error
-    with open(source, "rb", buffering=0) as file:
+    with source:
+        if not source.has_times and (options.since or options.timestamps):
+            raise HaconiwaError(
+                f"the log of {options.name} holds no times: only what the supervisor keeps, `haconiwa supervise`, does"
+            )
+        if options.tail is not None:
+            source.skip_to_tail(options.tail)
+        shown = _Shown(options.since or b"", options.timestamps)
         while True:
             # Asked before the copy: what was written until then is copied.
             goes_on = options.follow and _writes(store, options.name)
-            while chunk := file.read(_CHUNK):
-                _write(chunk)
+            for stream, pieces in groupby(shown.pieces(source.read()), key=lambda piece: piece[0]):
+                _write(stream, (data for _, data in pieces))
             if not goes_on:
-                return 0
+                break
             time.sleep(_POLL)
+        if source.missed:
+            log.warning(f"some of what {options.name} has written was rotated away before it could be printed")
+    return 0
+
+
+class _Shown:
+    """Which parts are printed, and how: a line counts from when it has begun."""
+
+    def __init__(self, since: bytes, timestamps: bool) -> None:
+        self._since = since
+        self._timestamps = timestamps
+        self._is_shown: dict[int, bool] = {}
+
+    def pieces(self, parts: Iterable[Part]) -> Iterator[tuple[int, bytes]]:
+        """Yield what to write, and to which descriptor."""
+        for part in parts:
+            begins = part.stream not in self._is_shown
+            if begins:
+                self._is_shown[part.stream] = not part.stamp or part.stamp >= self._since
+            if self._is_shown[part.stream]:
+                yield part.stream, part.stamp + b" " + part.data if begins and self._timestamps else part.data
+            if part.data.endswith(b"\n"):
+                del self._is_shown[part.stream]
 
 
 def _writes(store: Store, name: str) -> bool:
     return name in store.names() and find(store, name).state not in ("exited", "lost")
 
 
-def _write(chunk: bytes) -> None:
-    while chunk:
-        chunk = chunk[os.write(1, chunk) :]
+def _write(descriptor: int, pieces: Iterable[bytes]) -> None:
+    batch: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece)
+        if size >= _BATCH:
+            _write_whole(descriptor, b"".join(batch))
+            batch, size = [], 0
+    _write_whole(descriptor, b"".join(batch))
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _lines(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ArgumentTypeError(f"{text!r} is no number of lines")
+    return int(text)
+
+
+def _moment(text: str) -> bytes:
+    """Return a moment as the stamp of a line has it."""
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        if text[-1:] in _UNITS:
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: float(text[:-1])})
+        else:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"{text!r} is neither like 10m nor like 2026-01-31T12:00:00Z") from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()

@@ -1,0 +1,392 @@
+"""The supervisor's side of the log keeper: pipes for containers, and always a keeper that reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from haconiwa_core.container import is_name
+from haconiwa_core.errors import HaconiwaError
+from haconiwa_supervision import keeper
+
+_ANSWER = 10.0
+_REACHING = 10.0
+_POLL = 0.01
+_AGAIN = 1.0
+_ERRORS_NAME = "keeper.errors"
+_MAX_ERRORS = 4096
+
+
+class Keeper:
+    """A log keeper, which outlives this process: another one that has the same directory goes on with it.
+
+    The read ends of the pipes are held here, too. If the keeper is killed, another one is started and given all
+    that it had; what it had read and not written yet, at most the beginning of a line and a chunk, is lost.
+
+    Args:
+        directory: of the supervisor; nobody else can enter it.
+        report: told, in a sentence, what has happened to the keeper.
+    """
+
+    def __init__(self, directory: Path, report: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._report = report
+        self._lock = asyncio.Lock()
+        self._connection: _Connection | None = None
+        self._kept: dict[str, _Kept] = {}
+        self._restoring: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        """Connect to the keeper that an earlier supervisor has left, or start one.
+
+        Raises:
+            HaconiwaError: it cannot be started or reached.
+        """
+        async with self._lock:
+            await self._connected()
+
+    async def keep(self, name: str, directory: Path, size: int, files: int) -> tuple[int, int]:
+        """Keep a container's log; what was kept under its name is forgotten.
+
+        Args:
+            name: of the container.
+            directory: its own, where the files are.
+            size: bytes of one file, at least 4096.
+            files: how many there are at most.
+
+        Returns:
+            Descriptors of two pipes to write to, for its standard output and error. They are the caller's:
+            the log ends when all copies of them are closed.
+
+        Raises:
+            HaconiwaError: it cannot be kept.
+            OSError: the directory or the pipes cannot be opened.
+        """
+        if not is_name(name) or size < keeper.MIN_SIZE or files < 1:
+            raise ValueError(f"no log {name!r} of {files} files with {size} bytes")
+        async with self._lock:
+            connection = await self._connected()
+            with ExitStack() as undo:
+                kept = _Kept(size, files, {"directory": _opened(directory)})
+                undo.callback(kept.close)
+                writers = {}
+                for kind in ("stdout", "stderr"):
+                    kept.descriptors[kind], writers[kind] = os.pipe()
+                    undo.callback(os.close, writers[kind])
+                if former := self._kept.pop(name, None):
+                    former.close()
+                # Known first: if the keeper is killed now, it is given to the next one.
+                self._kept[name] = kept
+                undo.callback(self._kept.pop, name, None)
+                with suppress(ConnectionError):
+                    await connection.ask(*kept.request(name), descriptors=kept.descriptors.values())
+                undo.pop_all()
+        return writers["stdout"], writers["stderr"]
+
+    async def add_pidfd(self, name: str, pidfd: int) -> None:
+        """Let the keeper hold a descriptor of a container's first process, with its log or without; it is copied.
+
+        Who takes it when the process has ended and was reaped can still ask how (PIDFD_GET_INFO in ioctl(2)).
+
+        Raises:
+            HaconiwaError: the keeper cannot be reached.
+        """
+        async with self._lock:
+            connection = await self._connected()
+            kept = self._kept.setdefault(name, _Kept(0, 0, {}))
+            if "pidfd" in kept.descriptors:
+                os.close(kept.descriptors["pidfd"])
+            kept.descriptors["pidfd"] = os.dup(pidfd)
+            with suppress(ConnectionError):
+                await connection.ask("pidfd", name, descriptors=[kept.descriptors["pidfd"]])
+
+    async def kept(self) -> dict[str, int | None]:
+        """Return what is kept: for each name a copy, which is the caller's, of the descriptor of its first process.
+
+        Raises:
+            HaconiwaError: the keeper cannot be reached.
+        """
+        async with self._lock:
+            await self._connected()
+            found = {name: kept.descriptors.get("pidfd") for name, kept in self._kept.items()}
+            return {name: None if pidfd is None else os.dup(pidfd) for name, pidfd in found.items()}
+
+    async def flush(self, name: str) -> None:
+        """Wait until what a container has written is in its files; nothing happens if it is not kept.
+
+        Raises:
+            HaconiwaError: the keeper cannot be reached.
+        """
+        async with self._lock:
+            if name not in self._kept:
+                return
+            with suppress(ConnectionError):
+                await (await self._connected()).ask("flush", name)
+                return
+            # It was killed meanwhile. Another one reads what is left in the pipes.
+            try:
+                await (await self._connected()).ask("flush", name)
+            except ConnectionError as error:
+                raise HaconiwaError(f"the log keeper ends again and again: {error}") from error
+
+    async def forget(self, name: str) -> None:
+        """Keep a container no longer; what is in its pipes is still written. Nothing happens if it was not kept.
+
+        Raises:
+            HaconiwaError: the keeper cannot be reached.
+        """
+        async with self._lock:
+            connection = await self._connected()
+            if kept := self._kept.pop(name, None):
+                with suppress(ConnectionError):
+                    await connection.ask("forget", name)
+                kept.close()
+
+    def close(self) -> None:
+        """Let go of the keeper, which goes on."""
+        self._closed = True
+        if self._restoring:
+            self._restoring.cancel()
+        if self._connection:
+            self._connection.close()
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+    async def _connected(self) -> _Connection:
+        """Return a connection to a keeper that has all that is kept."""
+        if self._closed:
+            raise HaconiwaError("the log keeper was closed")
+        if self._connection is None or self._connection.closed:
+            try:
+                async with asyncio.timeout(_REACHING):
+                    self._connection = await self._reach()
+            except TimeoutError as error:
+                raise HaconiwaError(f"the log keeper of {self._directory} does not answer") from error
+        return self._connection
+
+    async def _reach(self) -> _Connection:
+        while True:
+            try:
+                connection = _Connection(_connect(self._directory), self._lost)
+            except (FileNotFoundError, ConnectionRefusedError):
+                spawned, pid = _spawn(self._directory)
+                connection = _Connection(spawned, self._lost)
+                try:
+                    is_served = await connection.is_served()
+                except ConnectionError as error:
+                    raise HaconiwaError(f"the log keeper could not be started{_last_words(self._directory)}") from error
+                finally:
+                    # The keeper is a child of this one, which ends at once. Who reaps everything may have been faster.
+                    with suppress(ChildProcessError):
+                        os.waitpid(pid, 0)
+                if not is_served:
+                    # The keeper that has the lock is about to listen, or about to end.
+                    await asyncio.sleep(_POLL)
+                    continue
+            with suppress(ConnectionError):
+                await self._hand_over(connection)
+                return connection
+
+    async def _hand_over(self, connection: _Connection) -> None:
+        """Take what the keeper has and this process has not, and give it the rest."""
+        names: set[str] = set()
+        while answer := await connection.ask("take", len(names)):
+            words, descriptors = answer
+            if not words:
+                break
+            name, size, files, *kinds = words
+            names.add(name)
+            found = _Kept(int(size), int(files), dict(zip(kinds, descriptors, strict=True)))
+            if name in self._kept:
+                found.close()
+            else:
+                self._kept[name] = found
+        for name in self._kept.keys() - names:
+            kept = self._kept[name]
+            await connection.ask(*kept.request(name), descriptors=kept.descriptors.values())
+
+    def _lost(self, connection: _Connection) -> None:
+        if connection is self._connection and not self._closed:
+            self._report(f"the log keeper has ended or does not answer{_last_words(self._directory)}")
+            if self._restoring is None or self._restoring.done():
+                self._restoring = asyncio.ensure_future(self._restore())
+
+    async def _restore(self) -> None:
+        while True:
+            try:
+                return await self.start()
+            except (HaconiwaError, OSError) as error:
+                self._report(f"no log is kept: {error}")
+            await asyncio.sleep(_AGAIN)
+
+
+@dataclass
+class _Kept:
+    """What is handed to a keeper for one container."""
+
+    size: int
+    files: int
+    descriptors: dict[str, int]
+
+    def request(self, name: str) -> Sequence[object]:
+        return ("keep", name, self.size, self.files, *self.descriptors)
+
+    def close(self) -> None:
+        while self.descriptors:
+            os.close(self.descriptors.popitem()[1])
+
+
+Answer = tuple[list[str], list[int]]
+
+
+class _Connection:
+    """Requests to a keeper, one at a time, each with its answer."""
+
+    def __init__(self, connected: socket.socket, lost: Callable[[_Connection], None]) -> None:
+        self._socket = connected
+        self._socket.setblocking(False)
+        self._lost = lost
+        self._answer: asyncio.Future[Answer] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(connected, self._receive)
+        self.closed = False
+
+    async def ask(self, *words: object, descriptors: Iterable[int] = ()) -> Answer:
+        """Send a request; return the words and descriptors of the answer.
+
+        Raises:
+            ConnectionError: the keeper has ended, or does not answer.
+            HaconiwaError: it refuses.
+        """
+        message = " ".join(map(str, words)).encode()
+        if self.closed:
+            raise ConnectionResetError("the log keeper has ended")
+        sent = list(descriptors)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(sent)}i", *sent))] if sent else []
+        try:
+            self._socket.sendmsg([message], ancillary, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            self._end()
+            raise ConnectionResetError(f"the log keeper cannot be asked: {error.strerror}") from error
+        (kind, *answer), taken = await self._answered()
+        if kind != "ok":
+            raise HaconiwaError(f"the log keeper refuses {words[0]}: {' '.join(answer)}")
+        return answer, taken
+
+    async def is_served(self) -> bool:
+        """Wait for a keeper that was started with this connection; return False if another one has the lock.
+
+        Raises:
+            ConnectionError: it has ended.
+        """
+        words, _ = await self._answered()
+        if words == ["ok"]:
+            return True
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """End it; the keeper goes on."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+
+    async def _answered(self) -> Answer:
+        self._answer = self._loop.create_future()
+        try:
+            async with asyncio.timeout(_ANSWER):
+                return await self._answer
+        except BaseException as error:
+            # An answer that comes later would be taken for another one's.
+            self._end()
+            if isinstance(error, TimeoutError):
+                raise ConnectionAbortedError("the log keeper does not answer") from error
+            raise
+        finally:
+            self._answer = None
+
+    def _receive(self) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(
+                self._socket, keeper.MAX_MESSAGE, keeper.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        if message and self._answer and not self._answer.done():
+            self._answer.set_result((message.decode().split(), descriptors))
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._end()
+
+    def _end(self) -> None:
+        if not self.closed:
+            self.close()
+            if self._answer and not self._answer.done():
+                self._answer.set_exception(ConnectionResetError("the log keeper has ended"))
+            self._lost(self)
+
+
+def _opened(directory: Path) -> int:
+    # A description of its own: the container's claim is a lock on another one (flock(2)).
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def _connect(directory: Path) -> socket.socket:
+    """Connect to the keeper that listens.
+
+    Raises:
+        FileNotFoundError, ConnectionRefusedError: there is none.
+    """
+    opened = _opened(directory)
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        # Thus no path is longer than an address can be.
+        connected.connect(f"/proc/self/fd/{opened}/{keeper.SOCKET_NAME}")
+    except BaseException:
+        connected.close()
+        raise
+    finally:
+        os.close(opened)
+    return connected
+
+
+def _spawn(directory: Path) -> tuple[socket.socket, int]:
+    """Start a keeper; return the connection on which it says whether it serves, and the pid of its parent."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    errors = (os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with theirs:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", keeper.__file__, str(directory)],
+            {},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, str(directory / _ERRORS_NAME), *errors),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+        )
+    return ours, pid
+
+
+def _last_words(directory: Path) -> str:
+    """Return what a keeper that has failed by a fault of ours has said of it."""
+    with suppress(FileNotFoundError), open(directory / _ERRORS_NAME, "rb") as file:
+        if said := file.read(_MAX_ERRORS).decode(errors="replace").strip():
+            return f": {said}"
+    return ""

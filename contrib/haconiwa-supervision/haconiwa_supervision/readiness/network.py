@@ -1,0 +1,49 @@
+"""Sockets in a container's network namespace, used from outside (network_namespaces(7))."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from haconiwa_core.linux.calls import Call
+from haconiwa_core.linux.constants import CLONE_NEWNET
+from haconiwa_core.linux.host import start_time, system_call
+from haconiwa_supervision.readiness import Subject
+from haconiwa_supervision.threads import in_own_thread
+
+
+def is_shared(subject: Subject) -> bool:
+    """Return whether a container's network namespace is that of this process.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: the container has ended.
+    """
+    its = os.stat(f"/proc/{subject.pid}/ns/net")
+    if start_time(subject.pid) != subject.started:
+        raise ProcessLookupError
+    own = os.stat("/proc/self/ns/net")
+    return (its.st_dev, its.st_ino) == (own.st_dev, own.st_ino)
+
+
+async def socket_in(subject: Subject, family: int, kind: int, protocol: int = 0) -> socket.socket:
+    """Make a socket in a container's network namespace, in which it stays (setns(2)).
+
+    The namespace is entered by a thread that ends right after that: other threads never see it.
+
+    Args:
+        subject: the container.
+        family: as for `socket.socket`; so are `kind` and `protocol`.
+        kind: of the socket.
+        protocol: of the family.
+
+    Raises:
+        OSError: EPERM without CAP_SYS_ADMIN, ESRCH where the container has ended.
+    """
+    if is_shared(subject):
+        return socket.socket(family, kind, protocol)
+
+    def make() -> socket.socket:
+        system_call(Call.setns, subject.pidfd, CLONE_NEWNET)
+        return socket.socket(family, kind, protocol)
+
+    return await in_own_thread(make, socket.socket.close)

@@ -1,0 +1,193 @@
+"""How the command line and programs start containers with the resident supervisor, which is started if need be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM
+from typing import NamedTuple
+
+from haconiwa_runtime import recorded
+from haconiwa_runtime.client import Connection, ask_about
+
+from haconiwa_core.errors import EXIT_SETUP, RecordError
+from haconiwa_core.runtime.forwarding import Forwarding
+from haconiwa_core.runtime.outputs import Outputs
+from haconiwa_core.runtime.processes import Child, End, Usage, is_readable, status_of
+from haconiwa_core.runtime.running import Running
+from haconiwa_core.runtime.store import Store
+from haconiwa_core.runtime.supervisor import Start
+from haconiwa_supervision.spawning import connected
+from haconiwa_supervision.transport import definition_to_json
+
+_REQUESTS_TO_END = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
+_UNKNOWN = End(None, "unknown", None)
+
+
+class ResidentSupervisor:
+    """What `haconiwa_core.runtime.supervisor` finds by the entry point "resident"."""
+
+    def start(self, wanted: Start) -> list[str]:
+        """Start containers in the background; see `haconiwa_core.runtime.supervisor.Supervisor`."""
+        with connected(wanted.store) as connection:
+            started = _started(connection, wanted, [{}] * len(wanted.containers), bound=False)
+        for each in started:
+            if each.pidfd >= 0:
+                os.close(each.pidfd)
+        return [each.name for each in started]
+
+    def run(self, wanted: Start) -> int:
+        """Run containers in the foreground; see `haconiwa_core.runtime.supervisor.ResidentSupervisor`."""
+        outputs = Outputs(prefixed=len(wanted.containers) > 1)
+        with Forwarding() as forwarding, connected(wanted.store) as connection:
+            with ExitStack() as opened:
+                streams = [opened.enter_context(outputs.streams_of(each.name)) for each in wanted.containers]
+                started = forwarding.start_all(
+                    lambda: [_Bound(wanted.store, *each) for each in _started(connection, wanted, streams, bound=True)]
+                )
+            outputs.copy()
+            ends = _ends(connection, started)
+        statuses = [ends.get(each.name, _UNKNOWN).exit_status for each in started]
+        return next((EXIT_SETUP if status is None else status for status in statuses if status != 0), 0)
+
+    def begin(self, wanted: Start, streams: Mapping[str, int]) -> Running:
+        """Start the only container for a caller that waits for its end; see `ResidentSupervisor` of the core."""
+        with ExitStack() as undo:
+            connection = undo.enter_context(connected(wanted.store))
+            (process,) = _started(connection, wanted, [streams], bound=True)
+            undo.pop_all()
+        return BoundContainer(wanted.store, connection, process)
+
+
+class _Process(NamedTuple):
+    """A container's first process as the supervisor tells of it; the descriptor is -1 where it has ended already."""
+
+    name: str
+    pid: int
+    pidfd: int
+
+
+class _Bound(Child):
+    """A container in the foreground, to which signals are forwarded."""
+
+    def __init__(self, store: Store, name: str, pid: int, pidfd: int) -> None:
+        super().__init__(pid, pidfd)
+        self.name = name
+        self._store = store
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal; it is not started again after one that asks it to end."""
+        if number in _REQUESTS_TO_END:
+            _ask_if_there(self._store, self.name, "retire")
+        if self.pidfd >= 0:
+            super().send_signal(number)
+
+
+class BoundContainer(Running):
+    """A container that the resident supervisor keeps for this process, and ends with it.
+
+    Its descriptor is that of the connection, which is readable when the container has ended for good.
+    """
+
+    def __init__(self, store: Store, connection: Connection, process: _Process) -> None:
+        record = store.read(process.name) if process.name in store.names() else None
+        self._store = store
+        self._connection = connection
+        self._first = process
+        self.name = process.name
+        self.pid, self.pidfd = process.pid, connection.fileno()
+        self.end: End | None = None
+        self.times = ()
+        self.log = store.directory / process.name
+        if record:
+            self.record = record
+
+    def send_signal(self, number: int) -> None:
+        """Send its first process a signal; nothing happens when it has ended."""
+        if self.end is None:
+            try:
+                recorded.send_signal(self._store, self.name, number)
+            except RecordError:
+                return
+
+    def kill(self) -> None:
+        """Kill all of it, for good; nothing happens when it has ended."""
+        if self.end is None:
+            _ask_if_there(self._store, self.name, "stop", timeout=0.0)
+
+    def finish(self, *, remove: bool = False) -> End:
+        """Wait for the end and tell how it was; see `Running.finish`."""
+        if self.end is None:
+            ends = _ends(self._connection, [self._first])
+            self.end = ends.get(self.name, _UNKNOWN)
+            self._connection.close()
+        if remove:
+            self.remove()
+        return self.end
+
+    def remove(self) -> None:
+        """Forget it: its record and its log."""
+        if self.name in self._store.names():
+            recorded.remove(self._store, self.name)
+
+    def release(self) -> None:
+        """Leave its record where it is."""
+
+
+def _ask_if_there(store: Store, name: str, do: str, **what: object) -> None:
+    try:
+        ask_about(store, name, do, **what)
+    except RecordError:
+        return  # It has ended, and was forgotten.
+
+
+def _started(
+    connection: Connection, wanted: Start, streams: Sequence[Mapping[str, int]], *, bound: bool
+) -> list[_Process]:
+    """Ask the supervisor to start containers, and return their processes."""
+    definitions = [definition_to_json(container, wanted.file or "") for container in wanted.containers]
+    with _worker_of(wanted) as worker:
+        answer = connection.ask(
+            "start",
+            [*(descriptor for each in streams for descriptor in each.values()), *worker],
+            definitions=definitions,
+            streams=[list(each) for each in streams],
+            worker=bool(worker),
+            name=wanted.name,
+            remove=wanted.remove,
+            launcher=wanted.launcher,
+            bound=bound,
+        )
+    pidfds = answer.descriptors or [-1] * len(definitions)
+    told = answer.content["started"]
+    return [_Process(item["name"], item["pid"], pidfd) for item, pidfd in zip(told, pidfds, strict=True)]
+
+
+@contextmanager
+def _worker_of(wanted: Start) -> Iterator[list[int]]:
+    """Give the socket of a worker that this program forks, if its containers have hooks that no file defines."""
+    if wanted.file or not any(container.hooks for container in wanted.containers):
+        yield []
+        return
+    from haconiwa_supervision.hooks.worker import fork_worker
+
+    with fork_worker(wanted.containers) as worker:
+        yield [worker.fileno()]
+
+
+def _ends(connection: Connection, started: Sequence[_Process] | Sequence[_Bound]) -> dict[str, End]:
+    """Wait until all have ended, and tell how; what the supervisor cannot tell any more, the kernel does."""
+    ends: dict[str, End] = {}
+    for content in connection.all():
+        told = content["ended"]
+        usage = Usage(*told["usage"]) if told["usage"] else None
+        ends[told["name"]] = End(told["exit_status"], told["reason"], usage)
+    for process in started:
+        if process.name not in ends and process.pidfd >= 0:
+            is_readable(process.pidfd)
+            status = status_of(process.pidfd)
+            ends[process.name] = _UNKNOWN if status is None else End(status, "exited", None)
+        if process.pidfd >= 0:
+            os.close(process.pidfd)
+    return ends

@@ -1,0 +1,52 @@
+"""Reach the resident supervisor of a state directory, and start it where it does not run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from haconiwa_runtime.client import Connection, connect
+
+from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.runtime.store import Store
+from haconiwa_core.runtime.supervisor import SOCKET_VARIABLE, control_socket
+
+_PASSED_ON = ("HOME", "PATH", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HACONIWA_DISABLE_PLUGINS", "SUDO_UID")
+
+# It imports from where this process does, so nobody decides about that who has not already.
+_PROGRAM = (
+    "import sys; paths = int(sys.argv[1]); sys.path[:] = sys.argv[2 : 2 + paths]; del sys.argv[1 : 2 + paths];"
+    " from haconiwa_core.cli.main import main; sys.exit(main())"
+)
+
+
+def connected(store: Store) -> Connection:
+    """Return a connection to the supervisor.
+
+    Raises:
+        HaconiwaError: it cannot be reached, or could not be started.
+    """
+    path = control_socket(store.directory)
+    connection = connect(path)
+    if connection is None and SOCKET_VARIABLE in os.environ:
+        raise HaconiwaError(f"no supervisor listens on {path}, which ${SOCKET_VARIABLE} names")
+    if connection is None:
+        _spawn(store)
+        connection = connect(path)
+    if connection is None:
+        raise HaconiwaError(f"the supervisor that was started does not listen on {path}")
+    return connection
+
+
+def _spawn(store: Store) -> None:
+    """Start a supervisor that ends when it has nothing to do; return when it listens, or another one does."""
+    paths = list(filter(None, sys.path))
+    options = ["supervise", "--detach", "--until-idle", "--state", str(store.directory)]
+    command = [sys.executable, "-I", "-c", _PROGRAM, str(len(paths)), *paths, *options]
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    done = subprocess.run(
+        command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise HaconiwaError(f"the supervisor could not be started: {done.stderr.strip()}")

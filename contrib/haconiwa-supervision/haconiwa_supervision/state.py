@@ -1,0 +1,107 @@
+"""What a supervisor that comes later needs to go on with a container: beside its record, written by the supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from haconiwa_core.errors import RecordError
+
+FILE_NAME = "supervision.json"
+VERSION = 1
+
+
+@dataclass
+class HookState:
+    """What is known of one hook of a container.
+
+    Attributes:
+        runs, failures: how often it has run, and has failed.
+        fired: how often its timer has gone off since the container was started.
+        due: when its timer goes off next (CLOCK_MONOTONIC, seconds); None without one.
+        done: it does not run any more.
+        last: how its last run has ended, with the first line of what was wrong.
+    """
+
+    runs: int = 0
+    failures: int = 0
+    fired: int = 0
+    due: float | None = None
+    done: bool = False
+    last: str = ""
+
+
+@dataclass
+class State:
+    """What is known of one container beyond its record.
+
+    Attributes:
+        definition: as it has travelled; see `transport`.
+        group: of the containers that were started together.
+        remove: it is forgotten when it has ended.
+        launcher: by name.
+        started: when its command was executed last (CLOCK_MONOTONIC, seconds).
+        ready: when it has become ready; None while it is not.
+        restarts: how often it was started again.
+        in_a_row: how often of these it had run for less than `restart_reset`.
+        waits_until: when it is started again (CLOCK_MONOTONIC, seconds); None where it does not wait for that.
+        hooks: by name.
+        store: the values that its hooks keep.
+    """
+
+    definition: Mapping[str, Any]
+    group: str
+    remove: bool = False
+    launcher: str | None = None
+    started: float = 0.0
+    ready: float | None = None
+    restarts: int = 0
+    in_a_row: int = 0
+    waits_until: float | None = None
+    hooks: dict[str, HookState] = field(default_factory=dict)
+    store: dict[str, Any] = field(default_factory=dict)
+
+    def hook(self, name: str) -> HookState:
+        """Return what is known of a hook."""
+        return self.hooks.setdefault(name, HookState())
+
+    def write(self, directory: Path) -> None:
+        """Replace the file beside the record in one step.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        new = directory / f"{FILE_NAME}.new"
+        hooks = {name: asdict(known) for name, known in self.hooks.items()}
+        data = {"version": VERSION, **vars(self), "hooks": hooks}
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
+                json.dump(data, file, separators=(",", ":"))
+            os.rename(new, directory / FILE_NAME)
+        except OSError as error:
+            raise RecordError(f"cannot write {directory / FILE_NAME}: {error.strerror}") from error
+
+
+def read_state(directory: Path) -> State | None:
+    """Return what `State.write` has left in an instance's directory; None where it has left nothing.
+
+    Raises:
+        RecordError: it cannot be read, or is of another version.
+    """
+    path = directory / FILE_NAME
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), encoding="utf-8") as file:
+            data = json.load(file)
+        if data.pop("version") != VERSION:
+            raise ValueError(f"it is not of version {VERSION}")
+        hooks = {name: HookState(**known) for name, known in data.pop("hooks").items()}
+        return State(**data, hooks=hooks)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordError(f"cannot read {path}: {error}") from error
