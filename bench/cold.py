@@ -44,6 +44,8 @@ def main() -> None:
     os.environ["PYTHONHASHSEED"] = "0"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        # Without a resident supervisor, which would take the start over.
+        os.environ["HACONIWA_SOCKET"] = str(folder / "none")
         file = definition(folder, make_root(folder))
         script = [str(Path(sys.executable).with_name("haconiwa")), "run", "--rm", str(file)]
         ours = {

@@ -40,7 +40,12 @@ def main(options: Options, log: Log) -> int:
 
 def _list(options: Options) -> None:
     plugins = installed()
-    loaded = _load_all(plugins) if options.load else {}
+    loaded: dict[str, type[Feature] | PluginError] = {}
+    if options.load:
+        from haconiwa_core.plugins.loading import Plugins
+        from haconiwa_core.plugins.survey import survey
+
+        loaded = survey(Plugins(plugins))
     rows = [_row(plugin, loaded.get(plugin.name)) for plugin in plugins]
     if options.format == "json":
         print_json(rows)
@@ -70,13 +75,6 @@ def _row(plugin: Installed, loaded: type[Feature] | PluginError | None) -> dict[
     if isinstance(loaded, PluginError):
         return row | {"state": str(State.BROKEN), "reason": str(loaded)}
     return row | {"stages": [stage.name for stage in loaded.stages]}
-
-
-def _load_all(plugins: list[Installed]) -> dict[str, type[Feature] | PluginError]:
-    from haconiwa_core.plugins.loading import Plugins
-    from haconiwa_core.plugins.survey import survey
-
-    return survey(Plugins(plugins))
 
 
 def _show(options: Options) -> None:

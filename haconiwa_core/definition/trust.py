@@ -38,10 +38,18 @@ def check_search_path(folders: Sequence[str]) -> None:
     Raises:
         DefinitionError: others can write a folder, or a folder above it.
     """
-    if os.geteuid() == 0:
-        existing = [Path(folder) for folder in folders if os.path.exists(folder)]
-        hint = "take it out of PYTHONPATH"
-        _raise([problem for folder in existing for problem in _problems(folder, folder.stat(), hint)])
+    _raise([problem for folder in folders for problem in _problems_of_folder(folder)])
+
+
+def trusted_search_path(folders: Sequence[str]) -> list[str]:
+    """Return the folders that `check_search_path` has nothing against, for a process that is started from here."""
+    return [folder for folder in folders if os.path.exists(folder) and not _problems_of_folder(folder)]
+
+
+def _problems_of_folder(folder: str) -> list[Problem]:
+    if os.geteuid() != 0 or not os.path.exists(folder):
+        return []
+    return _problems(Path(folder), os.stat(folder), "take it out of PYTHONPATH")
 
 
 def _raise(problems: list[Problem]) -> None:

@@ -114,7 +114,7 @@ class Hooked:
         resource: Literal["memory", "cpu", "io"],
         *,
         stall: float = 0.1,
-        window: float = 1.0,
+        window: float = 2.0,
         kind: Literal["some", "full"] = "some",
         failure: Failure = "warn",
         timeout: float = _TIMEOUT,

@@ -79,13 +79,13 @@ class OnPressure:
     Args:
         resource: what they wait for.
         stall: seconds of waiting within the window.
-        window: seconds, 0.5 to 10.
+        window: seconds, 0.5 to 10; without CAP_SYS_RESOURCE a multiple of 2.
         kind: "some" of them wait, or all of them ("full").
     """
 
     resource: Literal["memory", "cpu", "io"]
     stall: _Seconds = 0.1
-    window: _Seconds = 1.0
+    window: _Seconds = 2.0
     kind: Literal["some", "full"] = "some"
 
 

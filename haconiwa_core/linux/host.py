@@ -179,6 +179,16 @@ def descendants(pid: int) -> list[tuple[int, int]]:
     return [(child, processes[child][1]) for child in below[1:]]
 
 
+def is_init(pid: int) -> bool:
+    """Return whether a process is the first one of a pid namespace below this one's (NSpid in proc_pid_status(5))."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            inside = next(line.split()[2:] for line in file if line.startswith("NSpid:"))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return inside[-1:] == ["1"]
+
+
 def adopt_orphans(adopt: bool) -> None:
     """Become, or stop being, the parent of descendants whose own parent ends (PR_SET_CHILD_SUBREAPER in prctl(2))."""
     system_call(Call.prctl, c.PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)

@@ -5,7 +5,7 @@ pluggy registers, validates and calls. Nothing outside this package sees it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -47,10 +47,7 @@ class Plugins:
             PluginError: it is absent, disabled, incompatible, ambiguous or broken.
         """
         self._load(name)
-        try:
-            feature: type[Feature] | None = self._hook(name, "haconiwa_feature")()
-        except (Exception, SystemExit) as error:
-            raise _broken(name, _told(error)) from error
+        feature: type[Feature] | None = _unless_broken(name, self._hook(name, "haconiwa_feature"))
         if feature is None:
             raise _broken(name, "it does not implement haconiwa_feature")
         if feature.section != name:
@@ -110,7 +107,7 @@ class Plugins:
     def _load(self, name: str) -> None:
         if self._manager.has_plugin(name):
             return
-        plugin = _import(usable(name, self._installed))
+        plugin = _unless_broken(name, usable(name, self._installed).entry_point.load)
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -128,15 +125,12 @@ class Plugins:
                     raise ValueError(f"{caller.name} asks for an order of its own; stages decide the order")
 
 
-def _import(plugin: Installed) -> Any:
+def _unless_broken(name: str, action: Callable[[], Any]) -> Any:
+    """Return what a plugin's own code gives; whatever it raises makes the plugin broken."""
     try:
-        return plugin.entry_point.load()
+        return action()
     except (Exception, SystemExit) as error:
-        raise _broken(plugin.name, _told(error)) from error
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+        raise _broken(name, f"{type(error).__name__}: {error}") from error
 
 
 def _broken(name: str, reason: str) -> PluginError:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux import constants as c
-from haconiwa_core.linux.host import descendants
+from haconiwa_core.linux.host import descendants, is_init
 
 _REAPED_BY_OTHERS = 1.0
 _POLL = 0.005
@@ -102,6 +102,10 @@ def kill_all(pid: int, pidfd: int) -> None:
     is reached, and the descendants whose parents still live.
     """
     if is_readable(pidfd, 0):
+        return
+    if is_init(pid):
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         return
     # Once their parents have gone, nothing says whose they were.
     found = descendants(pid)

@@ -20,6 +20,7 @@ from haconiwa_core.errors import RecordError
 from haconiwa_core.runtime.record import Record, decoded, encoded
 
 FILE_NAME = "record.json"
+STATE_VARIABLE = "HACONIWA_STATE"
 CHANGES_NAME = "changes.json"
 
 _SIZE_LIMIT = 4 << 20
@@ -208,11 +209,13 @@ def _read(path: Path) -> str | None:
 
 
 def state_directory() -> Path:
-    """Return where records are kept.
+    """Return where records are kept: where $HACONIWA_STATE says, else below /run or $XDG_RUNTIME_DIR.
 
     Raises:
         RecordError: an ordinary user has no $XDG_RUNTIME_DIR.
     """
+    if named := os.environ.get(STATE_VARIABLE):
+        return Path(os.path.abspath(named))
     if os.geteuid() == 0:
         return Path("/run/haconiwa")
     runtime = os.environ.get("XDG_RUNTIME_DIR")

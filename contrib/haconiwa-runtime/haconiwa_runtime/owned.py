@@ -18,6 +18,7 @@ from haconiwa_core.runtime.processes import End, is_readable
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import Created
+from haconiwa_runtime.logs import read_log
 from haconiwa_runtime.runs import MAX_OUTPUT, Attached, Result, Run, prepared
 
 if TYPE_CHECKING:
@@ -220,10 +221,7 @@ class RunningContainer:
         self._check_process()
         if self not in self._owners:
             raise RecordError(f"the container {self.name} was removed, and its log with it")
-        try:
-            return self._running.log.read_bytes()
-        except FileNotFoundError:
-            return b""
+        return read_log(self._running.log.parent)
 
     def remove(self) -> None:
         """Kill it if it still runs, and forget its record and its log; the name can be used again.

@@ -18,6 +18,7 @@ from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import is_readable, kill_all, status_of
 from haconiwa_core.runtime.record import Process, Record, boot_id
 from haconiwa_core.runtime.store import Claim, Store
+from haconiwa_runtime.client import ask_about
 
 State = Literal["starting", "created", "running", "paused", "exited", "lost"]
 """A lost container's processes have ended, and so has its supervisor, before it could say how."""
@@ -93,9 +94,9 @@ def send_signal(store: Store, name: str, number: int) -> None:
     found = find(store, name)
     child = found.child
     with suppress(ProcessLookupError), _opened(child) as pidfd:
-        if number == signal.SIGKILL:
+        if number == signal.SIGKILL and not ask_about(store, name, "kill"):
             _kill(child.pid, pidfd, found.record)
-        else:
+        elif number != signal.SIGKILL:
             signal.pidfd_send_signal(pidfd, number)
 
 
@@ -110,6 +111,8 @@ def stop(store: Store, name: str, timeout: float) -> None:
     Raises:
         HaconiwaError: there is no such container, or what it has left could not be removed.
     """
+    if ask_about(store, name, "stop", timeout=timeout):
+        return
     found = find(store, name)
     if found.state in LIVE:
         with suppress(ProcessLookupError), _opened(found.child) as pidfd:
@@ -129,6 +132,9 @@ def wait(store: Store, name: str) -> int | None:
     found = find(store, name)
     if found.state not in LIVE:
         return found.record.exit_status
+    if answer := ask_about(store, name, "wait"):
+        status: int | None = answer["value"]["exit_status"]
+        return status
     told = None
     with suppress(ProcessLookupError), _opened(found.child) as pidfd:
         is_readable(pidfd)
@@ -151,6 +157,8 @@ def remove(store: Store, name: str, *, force: bool = False) -> None:
         HaconiwaError: there is no such container, it runs, its supervisor has not let go of it, or
             what it has left could not be removed.
     """
+    if ask_about(store, name, "remove", force=force):
+        return
     found = find(store, name)
     if found.state not in ("exited", "lost"):
         if not force:

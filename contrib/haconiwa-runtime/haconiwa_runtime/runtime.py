@@ -18,6 +18,7 @@ from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import create, start
 from haconiwa_core.runtime.store import Claim, Store
+from haconiwa_core.runtime.supervisor import Start, resident_for
 from haconiwa_runtime.forks import Forked
 from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run, prepared
@@ -50,6 +51,7 @@ class Runtime(Forked):
         launcher: Launcher | None = None,
     ) -> None:
         super().__init__()
+        self._particular = any((plugins, host, launcher))
         self._store = store or Store()
         self._plugins = plugins or Plugins()
         self._host = host or gather()
@@ -146,6 +148,12 @@ class Runtime(Forked):
         return prepared(container, lambda item, streams: self._start(item, None, streams), input, timeout, max_output)
 
     def _start(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
+        self._check_open()
+        # Another process has other plugins and facts: it is asked only for what it alone can do.
+        if container.needs_supervisor or not self._particular:
+            if resident := resident_for([container], self._store):
+                wanted = Start([container], self._store, self._plugins, name)
+                return self._keep(resident.begin(wanted, streams), container)
         planned, claim = self._prepared(container, name)
         return self._keep(start(planned, claim, streams, launcher=self._launcher), container)
 

@@ -68,17 +68,18 @@ _LAST_DESCRIPTOR = 2**31 - 1
 class Log:
     """The files of one container; each is opened when there is something to write, and closed again.
 
-    So idle containers hold none open, and a directory that is removed is simply gone.
+    So idle containers hold none open, a directory that is removed is simply gone, and what an earlier container has
+    left behind may write to the files of a later one.
     """
 
-    __slots__ = ("directory", "files", "identity", "lost", "reason", "since", "size", "streams", "tokens", "users")
+    __slots__ = ("directory", "files", "is_kept", "lost", "reason", "since", "size", "streams", "tokens")
 
-    def __init__(self, directory: int, identity: tuple[int, int]) -> None:
+    def __init__(self, directory: int, size: int, files: int) -> None:
         self.directory = directory
-        self.identity = identity
-        self.size = self.files = 0
+        self.size = size
+        self.files = files
         self.streams: list[Stream] = []
-        self.users = 0
+        self.is_kept = True
         self.tokens = float(BURST)
         self.since = time.monotonic()
         self.lost = 0
@@ -192,7 +193,6 @@ class Keeper:
         self._connections = {first.fileno(): first}
         self._streams: dict[int, Stream] = {}
         self._kept: dict[str, Kept] = {}
-        self._logs: dict[tuple[int, int], Log] = {}
         self._paused: dict[Log, float] = {}
         for each in (first, listener):
             self._epoll.register(each.fileno(), select.EPOLLIN)
@@ -214,7 +214,7 @@ class Keeper:
             self._resume()
 
     def _is_needed(self) -> bool:
-        return bool(self._kept or self._logs or self._connections)
+        return bool(self._kept or self._streams or self._connections)
 
     def _patience(self) -> float | None:
         if self._paused:
@@ -254,14 +254,12 @@ class Keeper:
             # Closing is not enough: the supervisor has the pipe open, too.
             self._epoll.unregister(stream.descriptor)
         os.close(stream.descriptor)
-        self._let_go(log)
+        self._close_unused(log)
 
-    def _let_go(self, log: Log) -> None:
-        log.users -= 1
-        if log.users == 0:
+    def _close_unused(self, log: Log) -> None:
+        if not log.is_kept and not log.streams:
             self._paused.pop(log, None)
-            del self._logs[log.identity]
-            os.close(log.directory)
+            pass
 
     def _accept(self) -> None:
         try:
@@ -337,31 +335,13 @@ class Keeper:
         kept = self._kept[name] = Kept()
         kept.pidfd = given.get("pidfd")
         if "directory" in given:
-            kept.log = log = self._log(given["directory"])
-            log.size, log.files = size, files
+            kept.log = Log(given["directory"], size, files)
             for kind, pipe in pipes.items():
-                kept.streams[kind] = self._begin(Stream(pipe, kind, log))
-            log.append(b"", 0)  # There is a file from now on.
-
-    def _log(self, directory: int) -> Log:
-        """Return the log in a directory, which what an earlier container has left behind may write to still."""
-        status = os.fstat(directory)
-        identity = status.st_dev, status.st_ino
-        log = self._logs.get(identity)
-        if log is None:
-            log = self._logs[identity] = Log(directory, identity)
-        else:
-            os.close(directory)
-        log.users += 1
-        return log
-
-    def _begin(self, stream: Stream) -> Stream:
-        stream.log.users += 1
-        stream.log.streams.append(stream)
-        self._streams[stream.descriptor] = stream
-        if stream.log not in self._paused:
-            self._epoll.register(stream.descriptor, select.EPOLLIN)
-        return stream
+                stream = kept.streams[kind] = Stream(pipe, kind, kept.log)
+                kept.log.streams.append(stream)
+                self._streams[pipe] = stream
+                self._epoll.register(pipe, select.EPOLLIN)
+            kept.log.append(b"", 0)  # There is a file from now on.
 
     def _told(self, index: int) -> tuple[str, list[int]]:
         names = list(self._kept)[index : index + 1]
@@ -392,7 +372,8 @@ class Keeper:
         if kept.pidfd is not None:
             os.close(kept.pidfd)
         if kept.log is not None:
-            self._let_go(kept.log)
+            kept.log.is_kept = False
+            self._close_unused(kept.log)
 
 
 def _prefix(kind: bytes, tag: bytes) -> bytes:

@@ -33,6 +33,7 @@ class Requests:
         """Return the methods by the names of their requests."""
         simple = {
             "stop": self._stop,
+            "stop_all": self._stop_all,
             "kill": self._kill,
             "retire": self._retire,
             "remove": self._remove,
@@ -122,6 +123,11 @@ class Requests:
     async def _stop(self, request: Request) -> Any:
         end = await self._of(request).stop(request["timeout"], "asked to")
         return {"exit_status": end.exit_status, "reason": end.reason}
+
+    async def _stop_all(self, request: Request) -> Any:
+        there = [self._supervisor.containers.get(name) for name in request["names"]]
+        stops = [container.stop(request["timeout"], "asked to") for container in there if container]
+        await asyncio.gather(*stops, return_exceptions=True)
 
     async def _kill(self, request: Request) -> Any:
         container = self._of(request)

@@ -12,6 +12,7 @@ from haconiwa_runtime import recorded
 from haconiwa_runtime.client import Connection, ask_about
 
 from haconiwa_core.errors import EXIT_SETUP, RecordError
+from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.outputs import Outputs
 from haconiwa_core.runtime.processes import Child, End, Usage, is_readable, status_of
@@ -99,7 +100,7 @@ class BoundContainer(Running):
         self.pid, self.pidfd = process.pid, connection.fileno()
         self.end: End | None = None
         self.times = ()
-        self.log = store.directory / process.name
+        self.log = store.directory / process.name / LOG_NAME
         if record:
             self.record = record
 

@@ -8,6 +8,7 @@ import sys
 
 from haconiwa_runtime.client import Connection, connect
 
+from haconiwa_core.definition.trust import trusted_search_path
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import SOCKET_VARIABLE, control_socket
@@ -41,7 +42,8 @@ def connected(store: Store) -> Connection:
 
 def _spawn(store: Store) -> None:
     """Start a supervisor that ends when it has nothing to do; return when it listens, or another one does."""
-    paths = list(filter(None, sys.path))
+    # A program's own folder need not be trusted: nothing of it is needed there.
+    paths = trusted_search_path(list(filter(None, sys.path)))
     options = ["supervise", "--detach", "--until-idle", "--state", str(store.directory)]
     command = [sys.executable, "-I", "-c", _PROGRAM, str(len(paths)), *paths, *options]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

@@ -149,6 +149,16 @@ def lines_in(box):
     return b"".join((box / name).read_bytes() for name in reversed(names)).split(b"\n")[:-1]
 
 
+def size_of(box):
+    """Return the bytes of a log that grows and is rotated meanwhile."""
+    sizes = {}
+    for each in box.iterdir():
+        with suppress(FileNotFoundError):
+            status = each.stat()
+            sizes[status.st_ino] = status.st_size
+    return sum(sizes.values())
+
+
 def output_of(box):
     """Return what was written to each stream."""
     found = defaultdict(list)
@@ -218,7 +228,7 @@ def test_a_flush_takes_all_that_is_in_a_large_pipe(place, box):
         data = b"y\n" * (3 << 19)
         await asyncio.to_thread(write, writers[0], data)
         await keeping.flush("box")
-        assert read_log(box) == data
+        assert (box / LINES_NAME).stat().st_size == len(data) // 2 * len(b"2016-10-06T00:17:09.669794202Z stdout F y\n")
         for writer in writers:
             os.close(writer)
 
@@ -517,7 +527,7 @@ def test_one_that_writes_all_the_time_is_held_back(place, box, tmp_path):
                 assert time.monotonic() < asked + 2
                 number += 1
                 await asyncio.sleep(0.05)
-                assert sum(each.stat().st_size for each in box.iterdir()) <= 3 << 20
+                assert size_of(box) <= 3 << 20
                 assert resident(pid) < before + (8 << 10)
         taken = int(counted.read_bytes())
         elapsed = time.monotonic() - began

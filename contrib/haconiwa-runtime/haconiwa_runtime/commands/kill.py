@@ -7,7 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace as Options
 
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
-from haconiwa_runtime.commands.arguments import add_names, each_name
+from haconiwa_runtime.commands.arguments import add_names, chosen, each_name
 from haconiwa_runtime.recorded import send_signal
 
 HELP = "send a signal to containers: SIGKILL to all of one, any other to its first process"
@@ -15,14 +15,14 @@ HELP = "send a signal to containers: SIGKILL to all of one, any other to its fir
 
 def configure(parser: ArgumentParser) -> None:
     """Add the verb's arguments."""
-    add_names(parser)
+    add_names(parser, all=True)
     parser.add_argument("-s", "--signal", type=_signal, default=signal.SIGKILL, help="by name or number; KILL")
 
 
 def main(options: Options, log: Log) -> int:
     """Signal containers; return 0 if all were running."""
     store = Store()
-    return each_name(options, log, lambda name: send_signal(store, name, options.signal))
+    return each_name(chosen(options, store), log, lambda name: send_signal(store, name, options.signal))
 
 
 def _signal(text: str) -> int:

@@ -21,4 +21,4 @@ def configure(parser: ArgumentParser) -> None:
 def main(options: Options, log: Log) -> int:
     """Forget containers; return 0 if all are gone."""
     store = Store()
-    return each_name(options, log, lambda name: remove(store, name, force=options.force))
+    return each_name(options.names, log, lambda name: remove(store, name, force=options.force))

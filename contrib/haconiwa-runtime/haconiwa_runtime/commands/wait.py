@@ -26,4 +26,4 @@ def main(options: Options, log: Log) -> int:
         status = wait(store, name)
         print_line("unknown" if status is None else str(status))
 
-    return each_name(options, log, print_status)
+    return each_name(options.names, log, print_status)
