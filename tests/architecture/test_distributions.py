@@ -34,10 +34,12 @@ def test_one_name_everywhere(folder):
 
 @pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
 def test_a_distribution_needs_the_core_and_no_sibling(folder):
+    """But bundles, and what is built on others that are no features, and says so."""
     project = PROJECTS[folder]
-    needed = [name for name in project["project"]["dependencies"] if "haconiwa" in name]
-    assert needed[0].startswith("haconiwa-core")
-    assert (len(needed) > 1) is is_bundle(project)
+    needed = [requirement.partition(">")[0] for requirement in project["project"]["dependencies"]]
+    core, *siblings = [name for name in needed if name.startswith("haconiwa-")]
+    assert core == "haconiwa-core"
+    assert is_bundle(project) or siblings == project.get("tool", {}).get("haconiwa", {}).get("built-on", [])
 
 
 def test_the_catalogue_says_what_the_plugins_say():

@@ -150,10 +150,10 @@ class Runtime(Forked):
     def _start(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
         self._check_open()
         # Another process has other plugins and facts: it is asked only for what it alone can do.
-        if container.needs_supervisor or not self._particular:
-            if resident := resident_for([container], self._store):
-                wanted = Start([container], self._store, self._plugins, name)
-                return self._keep(resident.begin(wanted, streams), container)
+        may = container.needs_supervisor or not self._particular
+        if may and (resident := resident_for([container], self._store)):
+            wanted = Start([container], self._store, self._plugins, name)
+            return self._keep(resident.begin(wanted, streams), container)
         planned, claim = self._prepared(container, name)
         return self._keep(start(planned, claim, streams, launcher=self._launcher), container)
 

@@ -58,7 +58,7 @@ BURST = 16 << 20
 CHUNK_COST = 16 << 10
 """What a chunk is charged at least, and RENAME_COST each file that a rotation may rename: they take time, too."""
 
-RENAME_COST = 4 << 10
+RENAME_COST = 1 << 10
 
 _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FIONREAD = 0x541B
@@ -259,7 +259,7 @@ class Keeper:
     def _close_unused(self, log: Log) -> None:
         if not log.is_kept and not log.streams:
             self._paused.pop(log, None)
-            pass
+            os.close(log.directory)
 
     def _accept(self) -> None:
         try:

@@ -71,8 +71,9 @@ class Keeper:
             HaconiwaError: it cannot be kept.
             OSError: the directory or the pipes cannot be opened.
         """
-        if not is_name(name) or size < keeper.MIN_SIZE or files < 1:
-            raise ValueError(f"no log {name!r} of {files} files with {size} bytes")
+        _check(name)
+        if size < keeper.MIN_SIZE or files < 1:
+            raise ValueError(f"no log can have {files} files of {size} bytes")
         async with self._lock:
             connection = await self._connected()
             with ExitStack() as undo:
@@ -100,6 +101,7 @@ class Keeper:
         Raises:
             HaconiwaError: the keeper cannot be reached.
         """
+        _check(name)
         async with self._lock:
             connection = await self._connected()
             kept = self._kept.setdefault(name, _Kept(0, 0, {}))
@@ -192,9 +194,12 @@ class Keeper:
                     # The keeper that has the lock is about to listen, or about to end.
                     await asyncio.sleep(_POLL)
                     continue
-            with suppress(ConnectionError):
-                await self._hand_over(connection)
-                return connection
+            with ExitStack() as undo:
+                undo.callback(connection.close)
+                with suppress(ConnectionError):
+                    await self._hand_over(connection)
+                    undo.pop_all()
+                    return connection
 
     async def _hand_over(self, connection: _Connection) -> None:
         """Take what the keeper has and this process has not, and give it the rest."""
@@ -300,6 +305,8 @@ class _Connection:
             self.closed = True
             self._loop.remove_reader(self._socket)
             self._socket.close()
+            if self._answer and not self._answer.done():
+                self._answer.set_exception(ConnectionResetError("the log keeper has ended"))
 
     async def _answered(self) -> Answer:
         self._answer = self._loop.create_future()
@@ -334,9 +341,12 @@ class _Connection:
     def _end(self) -> None:
         if not self.closed:
             self.close()
-            if self._answer and not self._answer.done():
-                self._answer.set_exception(ConnectionResetError("the log keeper has ended"))
             self._lost(self)
+
+
+def _check(name: str) -> None:
+    if not is_name(name):
+        raise ValueError(f"{name!r} cannot name a container")
 
 
 def _opened(directory: Path) -> int:

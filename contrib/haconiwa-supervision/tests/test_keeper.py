@@ -261,6 +261,27 @@ class TestRotation:
         assert (box / LINES_NAME).stat().st_size <= 4096
         assert data.endswith(read_log(box))
 
+    def test_a_reader_goes_on_while_files_are_rotated(self, place, box):
+        count = 50_000
+
+        async def body(keeping):
+            out, err = await keeping.keep("box", box, 20_000, 200)
+            data = b"".join(b"%d\n" % number for number in range(count))
+            writing = asyncio.ensure_future(asyncio.to_thread(write, out, data))
+            found = []
+            with open_log(box) as source:
+                while len(found) < count:
+                    found += [int(part.data) for part in source.read()]
+                    await asyncio.sleep(0.001)
+                assert not source.missed
+            await writing
+            os.close(out)
+            os.close(err)
+            return found
+
+        assert kept(place, body) == list(range(count))
+        assert len(list(box.iterdir())) > 50
+
     def test_a_line_that_is_longer_than_a_file(self, place, box):
         data = b"x" * keeper.LINE + b"\nend\n"
         kept(place, written(box, (STDOUT, data), size=4096, files=3))
@@ -948,8 +969,10 @@ class TestItsLife:
                 ("box", box, 4095, 3),
                 ("box", box, LARGE, 0),
             ):
-                with pytest.raises(ValueError, match="no log"):
+                with pytest.raises(ValueError, match="no log can|cannot name"):
                     await keeping.keep(name, directory, size, files)
+            with pytest.raises(ValueError, match="cannot name"):
+                await keeping.add_pidfd("box 1", 0)
             with pytest.raises(FileNotFoundError):
                 await keeping.keep("box", tmp_path / "absent", LARGE, 3)
             (tmp_path / "link").symlink_to(box)
@@ -969,3 +992,20 @@ class TestItsLife:
 
 def test_both_sides_name_the_files_alike():
     assert keeper.LOG_NAME == LINES_NAME
+
+
+def test_who_waits_when_it_is_closed_is_told(place, box):
+    async def body(keeping):
+        out, err = await keeping.keep("box", box, LARGE, 3)
+        pid = pid_of_keeper(place)
+        os.kill(pid, signal.SIGSTOP)
+        flushing = asyncio.ensure_future(keeping.flush("box"))
+        await asyncio.sleep(0.01)
+        keeping.close()
+        with pytest.raises(HaconiwaError, match="the log keeper was closed"):
+            await flushing
+        os.kill(pid, signal.SIGCONT)
+        os.close(out)
+        os.close(err)
+
+    kept(place, body)

@@ -191,6 +191,17 @@ def test_many_start_at_once(place, tmp_path: Path) -> None:
     assert store.names() == []
 
 
+def test_refused_processes_are_counted(place) -> None:
+    feature = Cgroup(parent=place.parent, pids=3)
+    name = f"refused-{os.getpid()}"
+    for script, are_refused in (("sleep 600 &", False), ("(sleep 600 & sleep 600 & sleep 600 & sleep 600 &);", True)):
+        command = ["sh", "-c", f"{script} exec sleep 600"]
+        with started(feature, command=command, store=Store(), instance=name) as running:
+            until(lambda pid=running.pid: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+            refused = (usage_of(feature, name) or {})["pids"]["refused"]
+            assert (refused > 0) is are_refused
+
+
 COUNTER = "i=0; while true; do i=$((i+1)); echo $i; done > {}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace as Options
-from dataclasses import asdict
 from typing import Any
 
 from haconiwa_core.cli.arguments import add_format
@@ -12,7 +12,9 @@ from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.record import encoded
 from haconiwa_core.runtime.store import Store
+from haconiwa_runtime.client import ask_about
 from haconiwa_runtime.recorded import Found, find
 
 HELP = "show all that is known of a container"
@@ -29,7 +31,14 @@ def main(options: Options, log: Log) -> int:
     store = Store()
     found = find(store, options.name)
     directory = store.directory / options.name
-    facts = {**asdict(found.record), "status": found.state, "log": str(directory / LOG_NAME), **_in_force(found)}
+    facts = {
+        **json.loads(encoded(found.record)),
+        "status": found.state,
+        "log": str(directory / LOG_NAME),
+        **_in_force(found),
+    }
+    if kept := ask_about(store, options.name, "inspect"):
+        facts["kept"] = kept["value"]
     if options.format == "json":
         print_json(facts)
     else:

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace as Options
 
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
-from haconiwa_runtime.commands.arguments import add_names, chosen, each_name, seconds
 from haconiwa_runtime.client import ask_to_stop
+from haconiwa_runtime.commands.arguments import add_names, chosen, each_name, seconds
 from haconiwa_runtime.recorded import stop
 
 _AT_ONCE = 64
