@@ -142,9 +142,9 @@ def read_counter(path: str, field: str) -> int:
 
 def _kill_members(top: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while (members := list(_members(top))) and time.monotonic() < deadline:
+    while (found := list(members(top))) and time.monotonic() < deadline:
         _set_frozen(top, "FROZEN")
-        for pid in {*members, *_members(top)}:
+        for pid in {*found, *members(top)}:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         # What is frozen does not end.
@@ -157,7 +157,8 @@ def _set_frozen(top: Path, state: str) -> None:
         (top / "freezer.state").write_text(state)
 
 
-def _members(top: Path) -> Iterator[int]:
+def members(top: Path) -> Iterator[int]:
+    """Yield the pids of the processes in a control group and in those below it."""
     for folder, _, _ in os.walk(top):
         with suppress(FileNotFoundError):
             yield from map(int, Path(folder, "cgroup.procs").read_text().split())

@@ -969,7 +969,7 @@ class TestItsLife:
                 ("box", box, 4095, 3),
                 ("box", box, LARGE, 0),
             ):
-                with pytest.raises(ValueError, match="no log can|cannot name"):
+                with pytest.raises(ValueError, match=r"no log can|cannot name"):
                     await keeping.keep(name, directory, size, files)
             with pytest.raises(ValueError, match="cannot name"):
                 await keeping.add_pidfd("box 1", 0)
