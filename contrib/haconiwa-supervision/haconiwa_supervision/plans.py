@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from haconiwa_core.container import Container
+from haconiwa_core.errors import DefinitionError
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_supervision.notify import INSIDE, environment_of
 from haconiwa_supervision.transport import Definition, definition_from_json
+from haconiwa_supervision.watching.pressure import problems_of
 
 _KEPT = 256
 
@@ -48,8 +53,12 @@ class Plans:
                 self._plans.pop(self._definitions.pop(next(iter(self._definitions))), None)
         return known
 
-    def plan(self, definition: Definition) -> Plan:
+    def plan(self, definition: Definition, directory: Path) -> Plan:
         """Return the plan of a start: the former one where neither the host nor a file that it has read has changed.
+
+        Args:
+            definition: of the container.
+            directory: the instance's own.
 
         Raises:
             DefinitionError: it cannot be planned.
@@ -61,7 +70,14 @@ class Plans:
                 if former == host and statuses == [_status(item.path) for item in made.inputs]:
                     return made
             made = plan(definition.container, host, self.plugins)
-            self._plans[definition] = (host, [_status(item.path) for item in made.inputs], made)
+            if problems := list(problems_of(made)):
+                raise DefinitionError(problems)
+            if added := environment_of(made, directory):
+                container = definition.container
+                container = replace(container, env={**container.env, **added}).at(container.place)
+                made = plan(container, host, self.plugins)
+            if INSIDE in added.values() or not added:
+                self._plans[definition] = (host, [_status(item.path) for item in made.inputs], made)
         return made
 
     def attach(self, container: Container, running: Container) -> Plan:

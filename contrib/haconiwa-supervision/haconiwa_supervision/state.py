@@ -49,6 +49,7 @@ class State:
         restarts: how often it was started again.
         in_a_row: how often of these it had run for less than `restart_reset`.
         waits_until: when it is started again (CLOCK_MONOTONIC, seconds); None where it does not wait for that.
+        seen: what was counted in its control group's files when they were looked at last.
         hooks: by name.
         store: the values that its hooks keep.
     """
@@ -62,6 +63,7 @@ class State:
     restarts: int = 0
     in_a_row: int = 0
     waits_until: float | None = None
+    seen: dict[str, int] = field(default_factory=dict)
     hooks: dict[str, HookState] = field(default_factory=dict)
     store: dict[str, Any] = field(default_factory=dict)
 

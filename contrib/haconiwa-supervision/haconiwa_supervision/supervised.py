@@ -28,11 +28,12 @@ from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import Claim
-from haconiwa_supervision import Ready, Supervision
+from haconiwa_supervision import Ready, Supervision, notify
 from haconiwa_supervision.answers import Answers
+from haconiwa_supervision.hooks.calls import Outcome
 from haconiwa_supervision.hooks.context import Executed
 from haconiwa_supervision.hooks.firing import Firing
-from haconiwa_supervision.hooks.calls import Outcome
+from haconiwa_supervision.monitoring import Monitoring
 from haconiwa_supervision.readiness import NotReady, wait_until_ready
 from haconiwa_supervision.state import State
 from haconiwa_supervision.transport import Definition
@@ -75,6 +76,7 @@ class Supervised:
         self.notified = asyncio.Event()
         """It has told that it is ready, by sd_notify(3)."""
         self.firing = Firing(self, self.container.hooks, self._tasks)
+        self.monitoring = Monitoring(self)
         self._answers = Answers(self)
 
     @property
@@ -105,7 +107,8 @@ class Supervised:
 
     async def begin(self, streams: Mapping[str, int]) -> None:
         """Plan and start it; the arguments and errors are those of `start`."""
-        await self.start(await self.house.work(partial(self.house.plans.plan, self.definition)), streams)
+        plan = partial(self.house.plans.plan, self.definition, self.claim.directory)
+        await self.start(await self.house.work(plan), streams)
 
     async def start(self, plan: Plan, streams: Mapping[str, int]) -> None:
         """Start it, for the first time or again.
@@ -126,9 +129,13 @@ class Supervised:
         kept: dict[str, int] = {}
         try:
             await self.firing.fire("before_start")
+            self.monitoring, self.state.seen = Monitoring(self), {}
+            if self.policy.ready and self.policy.ready.notify:
+                self.monitoring.listen(notify.bound(self.claim.directory))
             kept = await self._log_streams(plan)
             running = await self.house.start_in_thread(partial(self._start, plan, {**streams, **kept}))
         except (SetupError, RecordError) as error:
+            self.monitoring.end()
             self.reason = str(error)
             self.emit("failed", reason=self.reason)
             await self._fire_quietly("after_failure")
@@ -192,7 +199,7 @@ class Supervised:
         assert self.running is not None
         self.note()
         self.firing.arm(ready=False)
-        self.house.watch(self)
+        self._soon(self.monitoring.begin())
         if self.running.pidfd < 0:
             self._soon(self._finish_life())
         else:
@@ -236,7 +243,7 @@ class Supervised:
         assert self.running is not None
         running = self.running
         self.firing.pause()
-        self.house.unwatch(self)
+        self.monitoring.end()
         self._ended.set()
         end = await self.house.work(running.await_end)
         self.end = end
@@ -338,6 +345,7 @@ class Supervised:
     def leave(self) -> None:
         """Leave it as it is, to the next supervisor."""
         self.firing.pause()
+        self.monitoring.leave()
         if self._waiting:
             self._waiting.cancel()
         if self.running and self.end is None and self.running.pidfd >= 0:

@@ -30,6 +30,7 @@ from haconiwa_supervision.plans import Plans
 from haconiwa_supervision.state import State, read_state
 from haconiwa_supervision.supervised import Supervised
 from haconiwa_supervision.transport import Definition
+from haconiwa_supervision.watching import Watcher
 from haconiwa_supervision.workers import Workers
 
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Supervisor:
         self.keeper = Keeper(folder, log.warning)
         self.containers: dict[str, Supervised] = {}
         self.workers = Workers()
+        self.watcher = Watcher()
         self.idle = asyncio.Event()
         self.idle.set()
         self._groups: dict[str, Group] = {}
@@ -146,7 +148,7 @@ class Supervisor:
         for member in group.members.values():
             await member.firing.fire("before_plan")
             try:
-                await self.work(partial(self.plans.plan, member.definition))
+                await self.work(partial(self.plans.plan, member.definition, member.claim.directory))
                 member.emit("planned")
             except DefinitionError as error:
                 problems += error.problems
@@ -189,7 +191,7 @@ class Supervisor:
         if record.status == "exited":
             container.wait_again()
             return
-        plan = await self.work(partial(self.plans.plan, definition))
+        plan = await self.work(partial(self.plans.plan, definition, claim.directory))
         record = replace(record, supervisor=Process.of_this())
         claim.write(record)
         container.adopt(Running(claim, record, *_process_of(record, pidfd)), plan, log_is_kept=log_is_kept)
@@ -226,12 +228,6 @@ class Supervisor:
 
     def keep_timings(self, container: Supervised) -> None:
         """Write down how long each part of its start has taken."""
-
-    def watch(self, container: Supervised) -> None:
-        """Notice what happens to its control group."""
-
-    def unwatch(self, container: Supervised) -> None:
-        """Notice it no longer."""
 
     def has_finished(self, container: Supervised) -> None:
         """Forget a container that has ended for good."""
@@ -275,6 +271,7 @@ class Supervisor:
         await self.workers.close()
         for launcher in self._launchers.values():
             launcher.close()
+        self.watcher.close()
         self.keeper.close()
         self.events.close()
 
