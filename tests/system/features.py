@@ -38,7 +38,7 @@ MARK = "mark-of-the-root"
 PROFILE = "haconiwa-probe"
 """An AppArmor profile that allows everything, where it is loaded."""
 
-WITHOUT_STEPS = {"audit"}
+WITHOUT_STEPS = {"audit", "supervision"}
 """Features that do nothing to a container by themselves."""
 
 NAMES = sorted({plugin.name for plugin in installed()} - WITHOUT_STEPS)
