@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -62,8 +61,7 @@ class Undo(NamedTuple):
     lasting: bool = False
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What is known of one container.
 
     Args:
@@ -90,7 +88,7 @@ class Record:
     orphan: Orphan
     supervisor: Process
     child: Process | None = None
-    undo: tuple[Undo, ...] = field(default=())
+    undo: tuple[Undo, ...] = ()
     exit_status: int | None = None
     reason: str = ""
     group: tuple[str, ...] = ()
@@ -98,13 +96,12 @@ class Record:
     version: int = VERSION
 
 
-_FIELDS = tuple(item.name for item in fields(Record))
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def encoded(record: Record) -> bytes:
     """Return a record as JSON."""
-    data = {name: getattr(record, name) for name in _FIELDS}
+    data = record._asdict()
     data["supervisor"] = record.supervisor._asdict()
     data["child"] = record.child and record.child._asdict()
     data["undo"] = [undo._asdict() for undo in record.undo]
@@ -133,7 +130,7 @@ def boot_id() -> str:
 
 def without_lasting(record: Record) -> Record:
     """Return the record of a container that has started: what is meant to stay is no longer undone."""
-    return replace(record, undo=tuple(undo for undo in record.undo if not undo.lasting))
+    return record._replace(undo=tuple(undo for undo in record.undo if not undo.lasting))
 
 
 def _parse(data: Mapping[str, Any]) -> Record:
@@ -167,7 +164,7 @@ def _changed(record: Record, features: Any) -> Record:
     if not isinstance(features, dict) or not all(isinstance(values, dict) for values in features.values()):
         raise ValueError("its changes are no values of sections")
     merged = {**record.container["features"], **features}
-    return replace(record, container={**record.container, "features": merged})
+    return record._replace(container={**record.container, "features": merged})
 
 
 def _texts(value: Any) -> tuple[str, ...]:

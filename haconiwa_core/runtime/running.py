@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, SetupError
@@ -64,7 +63,7 @@ class Running(Child):
         end = self.reap(with_group=True)
         raised = (reason for reason, path, field in self.record.counters if read_counter(path, field))
         self.end = end = end._replace(reason=next(raised, end.reason))
-        self.record = replace(self.record, child=None, status="exited", exit_status=end.exit_status, reason=end.reason)
+        self.record = self.record._replace(child=None, status="exited", exit_status=end.exit_status, reason=end.reason)
         return end
 
     def clean_up(self, *, remove: bool = False) -> None:
@@ -73,7 +72,7 @@ class Running(Child):
         if remove and not failures:
             self.remove()
             return
-        self._claim.write(replace(self.record, undo=() if not failures else self.record.undo))
+        self._claim.write(self.record._replace(undo=() if not failures else self.record.undo))
         if failures:
             self.release()
             raise SetupError(

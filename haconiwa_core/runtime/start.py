@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.facts import CgroupPlace, Counter
@@ -132,7 +131,7 @@ class Created:
             SetupError: it cannot be; everything is undone and the name is free.
         """
         if self._plan.holds:
-            self._record = replace(self._record, status="running")
+            self._record = self._record._replace(status="running")
             self._or_roll_back(self._launching.resume)
         started = without_lasting(self._record)
         if self._plan.holds or started != self._record:
@@ -142,12 +141,12 @@ class Created:
     def abandon(self) -> tuple[str, ...]:
         """End it and undo everything; return what could not be undone, as messages."""
         self._launching.abandon()
-        failures = undo(replace(self._record, child=None))
+        failures = undo(self._record._replace(child=None))
         if self._again:
             left = self._record.undo if failures else ()
-            self._claim.write(replace(self._record, child=None, status="exited", undo=left))
+            self._claim.write(self._record._replace(child=None, status="exited", undo=left))
         elif failures:
-            self._claim.write(replace(self._record, child=None))
+            self._claim.write(self._record._replace(child=None))
             self._claim.release()
         else:
             self._claim.remove()
@@ -169,7 +168,7 @@ class Created:
     def _adopted(self, pid: int) -> None:
         # Written before the child goes on, so that it can be killed whatever happens to this process.
         status: Status = "created" if self._plan.holds else "running"
-        self._record = replace(self._record, child=Process.of(pid), status=status)
+        self._record = self._record._replace(child=Process.of(pid), status=status)
         self._claim.write(self._record)
 
     def _group(self) -> tuple[str, ...]:

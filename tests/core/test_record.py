@@ -8,7 +8,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -49,7 +48,7 @@ def put(claim, content):
     (claim.directory / FILE_NAME).write_bytes(content)
 
 
-@pytest.mark.parametrize("record", [RECORD, replace(RECORD, child=None, undo=(), exit_status=None)])
+@pytest.mark.parametrize("record", [RECORD, RECORD._replace(child=None, undo=(), exit_status=None)])
 def test_a_record_is_read_as_it_was_written(store, claim, record):
     claim.write(record)
     assert store.read("web") == record
@@ -161,7 +160,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(Record.__dataclass_fields__)), JSON)
+@given(st.sampled_from(sorted(Record._fields)), JSON)
 def test_any_value_in_any_field_is_a_record_or_an_error(tmp_path_factory, field, value):
     store = Store(tmp_path_factory.mktemp("state", numbered=True) / "haconiwa")
     claim = store.claim("web")
@@ -302,7 +301,7 @@ def test_a_directory_that_has_gone_meanwhile_is_not_taken_over(store, claim, mon
 
 
 def test_collecting_forgets_what_has_ended(store, claim):
-    claim.write(replace(RECORD, status="exited", child=None, undo=()))
+    claim.write(RECORD._replace(status="exited", child=None, undo=()))
     assert [found for found in collect(store) if found.name == "web"] == []
     claim.release()
     assert [(found.name, found.problem) for found in collect(store)] == [("web", "")]
@@ -329,7 +328,7 @@ def test_collecting_runs_every_undo_whatever_happens_to_the_others(store, claim,
     undo = [("remove_file", (str(first),)), ("remove_file", (str(tmp_path),)), ("remove_file", (str(last),))]
     undo += [("unknown_function", ()), ("remove_file", ()), ("remove_file", ("\0",))]
     steps = tuple(Undo(function, arguments, "sample") for function, arguments in undo)
-    claim.write(replace(RECORD, status="exited", child=None, undo=steps))
+    claim.write(RECORD._replace(status="exited", child=None, undo=steps))
     claim.release()
     (found,) = collect(store)
     assert not first.exists()

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from haconiwa_core.errors import HaconiwaError, RecordError
@@ -232,6 +232,6 @@ def _clean_up(store: Store, claim: Claim) -> None:
     if record.status == "exited" and not record.undo:
         return
     failures = undo(record)
-    claim.write(replace(record, status="exited", child=None, undo=record.undo if failures else ()))
+    claim.write(record._replace(status="exited", child=None, undo=record.undo if failures else ()))
     if failures:
         raise HaconiwaError(f"could not clean up after {claim.name}: {'; '.join(failures)}; remove the cause")

@@ -7,7 +7,6 @@ import os
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -192,7 +191,7 @@ class Supervisor:
             container.wait_again()
             return
         plan = await self.work(partial(self.plans.plan, definition, claim.directory))
-        record = replace(record, supervisor=Process.of_this())
+        record = record._replace(supervisor=Process.of_this())
         claim.write(record)
         container.adopt(Running(claim, record, *_process_of(record, pidfd)), plan, log_is_kept=log_is_kept)
 

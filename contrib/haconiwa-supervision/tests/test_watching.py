@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +279,7 @@ def test_groups_of_others_are_not_watched(tmp_path: Path, parent: str) -> None:
 def test_another_process_of_its_pid_is_not_asked(tmp_path: Path, parent: str) -> None:
     with kept(tmp_path / "state", Cgroup(parent=parent, pids=20)) as (_, record):
         assert record.child
-        other = replace(record, child=Process(record.child.pid, record.child.started + 1))
+        other = record._replace(child=Process(record.child.pid, record.child.started + 1))
         with pytest.raises(ProcessLookupError):
             sources_of(other, gather())
 
