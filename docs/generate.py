@@ -14,8 +14,12 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from haconiwa_supervision.hooks.context import Context, Log
+
 from haconiwa_core import errors, stages
 from haconiwa_core.container import Container
+from haconiwa_core.hooks import hook
+from haconiwa_core.hooks.events import Event
 from haconiwa_core.options import annotations_of
 from haconiwa_core.planning.refusals import TABLE
 from haconiwa_core.plugins import hookspecs
@@ -52,9 +56,9 @@ def _keys() -> str:
     return _table(("key", "meaning"), _arguments(Container))
 
 
-def _arguments(documented: type) -> Iterator[tuple[str, str]]:
-    """Yield what a docstring says of each argument."""
-    arguments = inspect.cleandoc(documented.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+def _arguments(documented: type, label: str = "Args") -> Iterator[tuple[str, str]]:
+    """Yield what a docstring says of each argument, or attribute."""
+    arguments = inspect.cleandoc(documented.__doc__ or "").partition(f"{label}:\n")[2].partition("\n\n")[0]
     for entry in re.split(r"\n(?=    \w)", arguments):
         names, _, text = " ".join(entry.split()).partition(": ")
         yield ", ".join(f"`{name}`" for name in names.split(", ")), text
@@ -117,6 +121,42 @@ def _statuses() -> str:
     return _table(("exit status", "meaning"), rows)
 
 
+def _events() -> str:
+    members = dict(_documented_members(Event))
+    rows = ((f"`{event}`", members[event.name], "veto" if event.may_veto else "warn") for event in Event)
+    return _table(("event", "when, and what there is then", "a failure, by default"), rows)
+
+
+def _every() -> str:
+    return _table(("option", "meaning"), _arguments(hook.Every))
+
+
+def _on_pressure() -> str:
+    return _table(("option", "meaning"), _arguments(hook.OnPressure))
+
+
+def _context() -> str:
+    attributes = ((f"`c.{name.strip('`')}`", text) for name, text in _arguments(Context, "Attributes"))
+    methods = (*_public(Context, "c"), *_public(Log, "c.log"))
+    return "\n\n".join((_table(("what is known", ""), attributes), _table(("what can be done", ""), methods)))
+
+
+def _public(kind: type, name: str) -> Iterator[tuple[str, str]]:
+    """Yield calls of public methods, and properties, each with the first sentences that are said of it."""
+    for member, value in vars(kind).items():
+        if not member.startswith("_"):
+            text = " ".join(inspect.cleandoc(value.__doc__ or "").partition("\n\n")[0].split())
+            yield f"`{name}.{member}{_call_of(value)}`", text
+
+
+def _call_of(value: Any) -> str:
+    """Return how a method is called, without its types; nothing for a property."""
+    if isinstance(value, property):
+        return ""
+    _, *parameters = inspect.signature(value).parameters.values()
+    return str(inspect.Signature([each.replace(annotation=each.empty) for each in parameters]))
+
+
 def _hooks() -> str:
     parts = []
     for name, function in inspect.getmembers(hookspecs, inspect.isfunction):
@@ -136,10 +176,14 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 _PARTS = {
+    "context": _context,
     "distributions": _distributions,
+    "events": _events,
+    "every": _every,
     "features": _features,
     "hooks": _hooks,
     "keys": _keys,
+    "on-pressure": _on_pressure,
     "refusals": _refusals,
     "stages": _stages,
     "statuses": _statuses,

@@ -48,7 +48,19 @@ class Buffer(NamedTuple):
     into: Slot | None = None
 
 
-Argument = int | bytes | Slot | Data | Buffer
+class Part(NamedTuple):
+    """A place within bytes that several calls have in common: what one of them fills, another passes on.
+
+    Args:
+        whole: what the bytes hold at first; parts of equal ones lie in the same bytes.
+        offset: of the place.
+    """
+
+    whole: bytes
+    offset: int = 0
+
+
+Argument = int | bytes | Slot | Data | Buffer | Part
 
 
 class Operation(NamedTuple):

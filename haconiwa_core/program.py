@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from haconiwa_core.launch.interpreter import ADDRESS, IMMEDIATE, NO_SLOT, SLOT
-from haconiwa_core.operation import Argument, Buffer, Operation, Slot
+from haconiwa_core.operation import Argument, Buffer, Operation, Part, Slot
 
 _ALIGNMENT = 8
 _MAXIMUM_ARGUMENTS = 6
@@ -99,6 +99,7 @@ class Assembler:
     def __init__(self, slots: Iterable[str] = ()) -> None:
         self._data = bytearray()
         self._interned: dict[bytes, int] = {}
+        self._shared: dict[bytes, int] = {}
         self._slots = {name: index for index, name in enumerate(slots)}
 
     def assemble(self, operations: Iterable[Operation]) -> tuple[Instruction, ...]:
@@ -142,6 +143,8 @@ class Assembler:
             if argument.into:
                 effects.loads.append(Load(start, self._slot(argument.into)))
             return Value(Kind.ADDRESS, start)
+        if isinstance(argument, Part):
+            return Value(Kind.ADDRESS, self._share(argument.whole) + argument.offset)
         if not argument.relocations:
             return Value(Kind.ADDRESS, self._intern(argument.content))
         start = self._place(argument.content)
@@ -159,6 +162,12 @@ class Assembler:
         if content not in self._interned:
             self._interned[content] = self._place(content)
         return self._interned[content]
+
+    def _share(self, content: bytes) -> int:
+        """Place bytes that calls write to, once for all of them."""
+        if content not in self._shared:
+            self._shared[content] = self._place(content)
+        return self._shared[content]
 
     def _place(self, content: bytes) -> int:
         self._data += bytes(-len(self._data) % _ALIGNMENT)

@@ -20,8 +20,8 @@ def print_line(text: str) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns as wide as their widest cell; the last column runs free."""
-    table = [tuple(header), *(tuple(map(escape, row)) for row in rows)]
+    """Print rows in columns as wide as their widest cell; the last column runs free. A row is one line."""
+    table = [tuple(header), *(tuple(escape(cell).replace("\n", r"\n") for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

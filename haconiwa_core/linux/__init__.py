@@ -11,7 +11,11 @@ from haconiwa_core.linux.cgroups import (
     remove_cgroup as remove_cgroup,
     remove_own_cgroup as remove_own_cgroup,
 )
-from haconiwa_core.linux.handshake import report as report, wait_at_gate as wait_at_gate
+from haconiwa_core.linux.handshake import (
+    note_time as note_time,
+    report_exec as report_exec,
+    wait_at_gate as wait_at_gate,
+)
 from haconiwa_core.linux.host import (
     bind_handle as bind_handle,
     duplicate as duplicate,

@@ -29,6 +29,7 @@ class Call(IntEnum):
     capset = _number(126, 91)
     chdir = _number(80, 49)
     chroot = _number(161, 51)
+    clock_gettime = _number(228, 113)
     clone3 = _number(435, 435)
     close = _number(3, 57)
     close_range = _number(436, 436)

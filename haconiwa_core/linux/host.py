@@ -170,6 +170,20 @@ def start_time(pid: int) -> int:
     return _parent_and_start(pid)[1]
 
 
+def monotonic_offset(pid: int) -> int:
+    """Return by how much a process's monotonic clock is ahead of the host's (time_namespaces(7)).
+
+    Returns:
+        Nanoseconds; 0 when the process has ended.
+    """
+    try:
+        with open(f"/proc/{pid}/timens_offsets", encoding="ascii") as file:
+            offsets = {clock: 10**9 * int(seconds) + int(rest) for clock, seconds, rest in map(str.split, file)}
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return offsets.get("monotonic", 0)
+
+
 def descendants(pid: int) -> list[tuple[int, int]]:
     """Return pid and start time of each process below one, as one look over /proc finds them (proc(5))."""
     processes = {int(name): _parent_and_start(int(name)) for name in os.listdir("/proc") if name.isdigit()}

@@ -32,6 +32,9 @@ _EVENT_BEFORE = {
 }
 """The events that happen in the child before a stage begins."""
 
+_MAY_FORBID = (Stage.FILTER, Stage.CONFINE)
+"""Stages after which a filter may forbid to look at the clock."""
+
 _NOT_BY_CLONE = CLONE_NEWCGROUP | CLONE_NEWTIME
 """Kinds that clone3 could make but that need work before (time) or after (cgroup) they exist."""
 
@@ -77,6 +80,7 @@ def _processes(
 ) -> tuple[list[list[PlannedStep]], tuple[Gate, ...]]:
     """Return the steps of each process that the launcher makes, and the gates of all of them."""
     flags = _new_kinds(planning)
+    timed = planning.entry == "start"
     processes: list[list[PlannedStep]] = []
     gates: list[Gate] = []
     enter = [planned for planned in steps if planned.step.stage is Stage.ENTER]
@@ -97,6 +101,8 @@ def _processes(
         if adopted:
             gates.append(Gate(Stage.ENTER, Stage.ADOPT))
             process.append(_core(Stage.ENTER, linux.wait_at_gate, Stage.ENTER))
+        if timed:
+            process.append(_core(Stage.ENTER, linux.note_time, Stage.ENTER))
         if not early:
             process.append(_core(Stage.ENTER, linux.set_dumpable, False))
         processes.append(process + enter)
@@ -104,7 +110,6 @@ def _processes(
     child = [
         _core(Stage.CLONE, linux.clone, flags, *into),
         _core(Stage.CLONE, linux.wait_at_gate, Stage.ADOPT),
-        _core(Stage.SETTLE, linux.set_dumpable, False),
     ]
     keep = any(planned.step.stage is Stage.KEEP for planned in steps)
     for stage in Stage:
@@ -117,7 +122,13 @@ def _processes(
             gates.append(Gate(stage, event=event or "", hold=held))
             child.append(_core(stage, linux.wait_at_gate, stage))
         if stage > Stage.CLONE and not stage.on_host:
-            child += [planned for planned in steps if planned.step.stage is stage]
+            own = [planned for planned in steps if planned.step.stage is stage]
+            if stage is Stage.SETTLE:
+                own.insert(0, _core(stage, linux.set_dumpable, False))
+            if own and timed:
+                child.append(_core(stage, linux.note_time, stage))
+            child += own
+            timed = timed and not (own and (stage in _MAY_FORBID or _joins_time(own)))
     return [*processes, child], tuple(gates)
 
 
@@ -129,6 +140,11 @@ def _new_kinds(planning: Planning) -> int:
             if not namespace.joined:
                 flags |= namespace.flag & ~_NOT_BY_CLONE
     return flags
+
+
+def _joins_time(steps: Sequence[PlannedStep]) -> bool:
+    """Return whether a process has another clock afterwards, of which the host does not know how far it is ahead."""
+    return any(item.step.function is linux.join_namespace and item.step.arguments[1] == CLONE_NEWTIME for item in steps)
 
 
 def _core(stage: Stage, function: Any, *arguments: Any) -> PlannedStep:

@@ -55,7 +55,7 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
     yield from (step for step in _replaceable(planning) if step.function not in replaced)
     yield Step(Stage.EXEC, linux.reset_signals)
     yield Step(Stage.EXEC, linux.close_descriptors_on_exec)
-    yield Step(Stage.EXEC, linux.report, Stage.EXEC)
+    yield Step(Stage.EXEC, linux.report_exec)
     candidates, command, environment = _command(planning)
     wrapper = planning.facts.get(Wrapper)
     # What is attached is not the first process, and has nobody else's children to look after.

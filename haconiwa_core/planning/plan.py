@@ -14,7 +14,7 @@ from haconiwa_core.container import Container
 from haconiwa_core.facts import Facts
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.vocabulary import is_lowering
-from haconiwa_core.operation import Buffer, Data, Operation, Slot
+from haconiwa_core.operation import Buffer, Data, Operation, Part, Slot
 from haconiwa_core.program import Assembler, Program
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
@@ -191,6 +191,8 @@ def _call_to_json(operation: Operation) -> dict[str, Any]:
 def _argument_to_json(argument: Any) -> Any:
     if isinstance(argument, Buffer):
         return {"buffer": argument.size}
+    if isinstance(argument, Part):
+        return {"buffer": len(argument.whole), "at": argument.offset}
     if isinstance(argument, Data):
         return {"data": argument.content.hex()}
     if isinstance(argument, bytes):

@@ -13,17 +13,20 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
-from time import monotonic_ns
 
 from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError, StepError
+from haconiwa_core.facts import Namespace
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel
 from haconiwa_core.launch.local import Values, run_host_step
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.handshake import RECORD
-from haconiwa_core.planning.plan import Gate, Plan, PlannedStep
+from haconiwa_core.linux.constants import CLONE_NEWTIME
+from haconiwa_core.linux.handshake import RECORD, TIMED_REPORT, times_in
+from haconiwa_core.linux.host import monotonic_offset
+from haconiwa_core.planning.plan import CORE, Gate, Plan, PlannedStep
 from haconiwa_core.runtime.processes import is_readable, reap
 from haconiwa_core.runtime.remedies import REMEDY_BY_ERRNO, remedy_for
+from haconiwa_core.runtime.timings import Timeline
 from haconiwa_core.stages import Stage
 
 GO = b"\1"
@@ -60,8 +63,8 @@ class Launching:
         self._reaped = 0
         self._channel: socket.socket | None = None
         self._moment = moment or (lambda _event, _pid: None)
-        self.times: list[tuple[str, int]] = []
-        """What has been done, and when it was (CLOCK_MONOTONIC, nanoseconds)."""
+        self._ahead = 0
+        self.timeline = Timeline(plan)
 
     def run(self, adopted: Callable[[int], None]) -> None:
         """Run the plan until the command has been executed; if it holds, until the child waits for `resume`.
@@ -72,9 +75,9 @@ class Launching:
         Raises:
             SetupError: a step failed; `abandon` has to be called.
         """
-        self._note("begin")
         self._host_stage(Stage.PREPARE)
-        self._moment("after_prepare", 0)
+        self._happens(Stage.PREPARE, "after_prepare", 0)
+        self.timeline.child_goes_on(Stage.CLONE)
         descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
         try:
             self._channel = self._launcher.launch(self._plan.program, descriptors)
@@ -88,9 +91,10 @@ class Launching:
                 remedy=REMEDY_BY_ERRNO.get(number, ""),
             ) from error
         self._close_descriptors()
+        self.timeline.did(Stage.CLONE, CORE, "launch")
         for gate in self._plan.gates:
             self._receive_until(gate.stage)
-            self._note(f"gate {gate.stage.name}")
+            self.timeline.child_waits(gate.stage)
             if gate.hold:
                 self._reap_intermediates()
                 return
@@ -104,6 +108,7 @@ class Launching:
         Raises:
             SetupError: it failed; `abandon` has to be called.
         """
+        self.timeline.resumes()
         self._pass(self._plan.gates[-1], lambda _: None)
         self._finish()
 
@@ -123,9 +128,12 @@ class Launching:
             os.close(pidfd)
 
     def _finish(self) -> None:
-        self._receive_until(Stage.EXEC)
+        stages = times_in(self._receive_until(Stage.EXEC))
+        if Stage.EXEC not in stages:
+            self.timeline.child_goes_on(Stage.EXEC)
         self._receive_end()
-        self._note("EXEC")
+        self.timeline.child_began(stages, self._ahead)
+        self.timeline.ended()
         assert self._channel is not None
         self._channel.close()
 
@@ -134,14 +142,15 @@ class Launching:
         pid = self._processes[self._process_at(gate.stage)][0]
         self._values["target"] = pid
         if gate.stage is Stage.ADOPT:
-            self._moment("after_clone", pid)
+            self._ahead = self._clock_of(pid)
+            self._happens(gate.stage, "after_clone", pid)
         if gate.host_stage:
             self._host_stage_at_gate(gate.host_stage)
         if gate.stage is Stage.ADOPT:
             adopted(pid)
-            self._moment("after_fork", pid)
+            self._happens(gate.stage, "after_fork", pid)
         if gate.event:
-            self._moment(gate.event, pid)
+            self._happens(gate.stage, gate.event, pid)
         self._go()
 
     def _go(self) -> None:
@@ -168,26 +177,39 @@ class Launching:
                 remedy = error.remedy if isinstance(error, StepError) else ""
                 reason = error.strerror or str(error)
                 raise self._error(planned, error.errno or 0, reason, remedy=remedy) from error
-            self._note(f"{stage.name} {planned.plugin} {planned.step.function.__name__}")
+            self.timeline.did(stage, planned.plugin, planned.step.function.__name__)
 
-    def _note(self, what: str) -> None:
-        self.times.append((what, monotonic_ns()))
+    def _happens(self, stage: Stage, event: str, pid: int) -> None:
+        self._moment(event, pid)
+        if any(hook.event == event for hook in self._plan.hooks):
+            self.timeline.did(stage, "hooks", event)
 
-    def _receive_until(self, stage: Stage) -> None:
-        """Take what the child reports until it reaches a stage and is known, with those before it."""
-        reached = False
+    def _clock_of(self, pid: int) -> int:
+        """Return by how many nanoseconds the monotonic clock of a child is ahead of this process's."""
+        if any(namespace.flag == CLONE_NEWTIME for namespace in self._plan.facts.all(Namespace)):
+            return monotonic_offset(pid) - monotonic_offset(os.getpid())
+        return 0
+
+    def _receive_until(self, stage: Stage) -> bytes:
+        """Take what the child reports until it reaches a stage and is known, with those before it.
+
+        Returns:
+            The report of the stage.
+        """
+        reached = b""
         while not reached or not self._is_known(self._process_at(stage)):
             message, descriptors = self._receive()
             if not message:
                 raise self._died()
-            number, code = RECORD.unpack(message)
+            number, code = RECORD.unpack_from(message)
             if descriptors:
                 self._processes[number] = (code, descriptors[0])
             elif code:
                 self._receive_process_of(number)
                 raise self._instruction_error(number, code)
-            else:
-                reached = reached or number == stage
+            elif number == stage:
+                reached = message
+        return reached
 
     def _receive_process_of(self, instruction: int) -> None:
         """Wait until the process that has run an instruction is known, so that it can be reaped.
@@ -213,7 +235,7 @@ class Launching:
     def _receive(self) -> tuple[bytes, list[int]]:
         assert self._channel is not None
         try:
-            message, descriptors, flags, _ = socket.recv_fds(self._channel, RECORD.size, _DESCRIPTORS_PER_MESSAGE)
+            message, descriptors, flags, _ = socket.recv_fds(self._channel, len(TIMED_REPORT), _DESCRIPTORS_PER_MESSAGE)
         except ConnectionResetError:
             # The child ended without reading its go; what it had said before comes with the next call.
             return self._receive()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, SetupError
 from haconiwa_core.linux.cgroups import read_counter
@@ -12,19 +10,18 @@ from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.processes import Child, End
 from haconiwa_core.runtime.record import Record
 from haconiwa_core.runtime.store import Claim
+from haconiwa_core.runtime.timings import Timeline
 
 
 class Running(Child):
     """A container that this process has started: its parent, its supervisor, the owner of its name."""
 
-    def __init__(
-        self, claim: Claim, record: Record, pid: int, pidfd: int, times: Sequence[tuple[str, int]] = ()
-    ) -> None:
+    def __init__(self, claim: Claim, record: Record, pid: int, pidfd: int, timeline: Timeline | None = None) -> None:
         super().__init__(pid, pidfd)
         self._claim = claim
         self.record = record
-        self.times = times
-        """What its start has done, and when; see `Launching`."""
+        self.timeline = timeline
+        """Of its start, as long as it is not kept beside the record."""
         self.name = claim.name
         self.log = claim.directory / LOG_NAME
         self.end: End | None = None
@@ -73,6 +70,7 @@ class Running(Child):
             self.remove()
             return
         self._claim.write(self.record._replace(undo=() if not failures else self.record.undo))
+        self.keep_timings()
         if failures:
             self.release()
             raise SetupError(
@@ -82,6 +80,16 @@ class Running(Child):
                 reason="; ".join(failures),
                 remedy="remove the cause and run `haconiwa gc`",
             )
+
+    def keep_timings(self) -> None:
+        """Write down beside the record how long each part of its start has taken; nothing happens the second time.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        if self.timeline:
+            self.timeline.write(self._claim)
+            self.timeline = None
 
     def remove(self) -> None:
         """Forget an exited container: its record and its log."""

@@ -14,12 +14,13 @@ from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.launch.local import Values, resolve
 from haconiwa_core.linux.host import KERNEL
 from haconiwa_core.operation import Slot
-from haconiwa_core.planning.plan import Plan, PlannedStep
+from haconiwa_core.planning.plan import CORE, Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.launching import Launching
 from haconiwa_core.runtime.record import Orphan, Process, Record, Status, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Claim
+from haconiwa_core.stages import Stage
 
 
 def start(
@@ -136,7 +137,7 @@ class Created:
         started = without_lasting(self._record)
         if self._plan.holds or started != self._record:
             self._claim.write(started)
-        return Running(self._claim, started, *self._launching.child(), self._launching.times)
+        return Running(self._claim, started, *self._launching.child(), self._launching.timeline)
 
     def abandon(self) -> tuple[str, ...]:
         """End it and undo everything; return what could not be undone, as messages."""
@@ -163,6 +164,7 @@ class Created:
 
     def _run(self) -> None:
         self._claim.write(self._record)
+        self._launching.timeline.did(Stage.PREPARE, CORE, "write_record")
         self._launching.run(self._adopted)
 
     def _adopted(self, pid: int) -> None:
@@ -170,6 +172,7 @@ class Created:
         status: Status = "created" if self._plan.holds else "running"
         self._record = self._record._replace(child=Process.of(pid), status=status)
         self._claim.write(self._record)
+        self._launching.timeline.did(Stage.ADOPT, CORE, "write_record")
 
     def _group(self) -> tuple[str, ...]:
         place = self._plan.facts.get(CgroupPlace)

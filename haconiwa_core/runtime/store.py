@@ -45,8 +45,12 @@ class Claim:
         Raises:
             RecordError: it cannot be written.
         """
-        left = memoryview(encoded(record))
-        new = FILE_NAME + ".new"
+        self.put(FILE_NAME, encoded(record))
+
+    def put(self, name: str, content: bytes) -> None:
+        """Replace a file of the instance's in one step; the errors are those of `write`."""
+        left = memoryview(content)
+        new = f"{name}.new"
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(new, flags, 0o600, dir_fd=self._descriptor)
@@ -55,9 +59,9 @@ class Claim:
                     left = left[os.write(descriptor, left) :]
             finally:
                 os.close(descriptor)
-            os.rename(new, FILE_NAME, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            os.rename(new, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         except OSError as error:
-            raise RecordError(f"cannot write the record of {self.name}: {error.strerror}") from error
+            raise RecordError(f"cannot write {self.directory / name}: {error.strerror}") from error
 
     def remove(self) -> None:
         """Remove the record and everything beside it; the name can be used again."""
@@ -153,10 +157,10 @@ class Store:
             RecordError: there is none, or it is not a record that this version understands.
         """
         path = self.directory / name / FILE_NAME
-        text = _read(path)
+        text = read_file(path)
         if text is None:
             raise RecordError(f"there is no container named {name}")
-        changes = _read(path.with_name(CHANGES_NAME))
+        changes = read_file(path.with_name(CHANGES_NAME))
         try:
             return decoded(text, changes)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -193,8 +197,12 @@ class Store:
                 continue  # Vanished between listing and reading, or damaged, which `gc` reports.
 
 
-def _read(path: Path) -> str | None:
-    """Return a file's text; None where there is none."""
+def read_file(path: Path) -> str | None:
+    """Return the text of a file of an instance's; None where there is none.
+
+    Raises:
+        RecordError: it cannot be read, or is too large.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         with os.fdopen(descriptor, encoding="utf-8") as file:

@@ -6,6 +6,7 @@ container, and "resident" is one process for many, which runs hooks, too.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,13 +88,13 @@ def control_socket(directory: Path) -> Path:
 
 
 def resident_for(containers: Sequence[Container], store: Store) -> ResidentSupervisor | None:
-    """Return the resident supervisor where containers need one or one is there; else None.
+    """Return the resident supervisor where containers need one or one listens; else None.
 
     Raises:
         PluginError: they need one, and none is installed, or it is broken.
     """
     needing = next((container for container in containers if container.needs_supervisor), None)
-    if needing is None and not control_socket(store.directory).exists():
+    if needing is None and not _listens(control_socket(store.directory)):
         return None
     found: ResidentSupervisor | None = _installed(RESIDENT)
     if found is None and needing is not None:
@@ -114,6 +115,20 @@ def supervisor_for(containers: Sequence[Container], store: Store) -> Supervisor:
     if found is None:
         raise PluginError(f"no supervisor for detached containers is installed; pip install {_PROVIDERS[PROCESS]}")
     return found
+
+
+def _listens(path: Path) -> bool:
+    """Return whether somebody takes connections: one that was killed has left its socket."""
+    if not path.exists():
+        return False
+    import socket
+
+    # Thus no path is longer than an address can be (unix(7)).
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connecting:
+        error = connecting.connect_ex(f"/proc/self/fd/{folder}/{path.name}")
+    os.close(folder)
+    return error not in (errno.ENOENT, errno.ECONNREFUSED)
 
 
 def _installed(kind: str) -> ResidentSupervisor | None:

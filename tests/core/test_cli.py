@@ -253,3 +253,8 @@ def test_what_is_shown_to_people_is_escaped(capsys, show):
     shown = capsys.readouterr().out
     assert not set(shown) & set(HOSTILE) - set("[25Jm")
     assert shown.endswith("\\x1b[2J\\x07\\x0d\\x9b5m\\x7f\\x08\\udcffé\n")
+
+
+def test_a_row_of_a_table_is_one_line(capsys):
+    print_table(["NAME", "COMMAND"], [["first", "sh -c 'one\ntwo'"], ["second", "sh"]])
+    assert capsys.readouterr().out.splitlines()[1:] == [r"first   sh -c 'one\ntwo'", "second  sh"]

@@ -30,6 +30,10 @@ SERVERS = [
     ),
 ]
 OTHERS = {"host_files.py", "several.py", "shell.py", "rootless.toml"}
+WITH_HOOKS = {
+    *("cpu_burst.py", "draining.py", "memory_on_demand.py", "notify_failure.py", "scale.py", "services.py"),
+}
+"""Those of test_hook_examples."""
 
 REQUEST = """
 import urllib.request
@@ -86,7 +90,7 @@ def namespace(pid: int, kind: str) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {parameter.values[0] for parameter in SERVERS} | OTHERS
+    tested = {parameter.values[0] for parameter in SERVERS} | OTHERS | WITH_HOOKS
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml")} == tested
 
 
@@ -95,7 +99,7 @@ def test_examples_satisfy_a_strict_type_checker(examples: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull]
     files = [path.name for path in examples.glob("*.py")]
     # The packages are found as the checkout has them: an editable install is nothing that mypy can follow.
-    path = os.pathsep.join([".", str(TREE), *map(str, TREE.glob("plugins/*"))])
+    path = os.pathsep.join([".", str(TREE), *map(str, [*TREE.glob("plugins/*"), *TREE.glob("contrib/*")])])
     done = subprocess.run(
         [*command, *files], cwd=examples, env={"MYPYPATH": path}, capture_output=True, text=True, check=False
     )

@@ -12,7 +12,7 @@ from system.world import everything, planned
 
 from haconiwa_core.container import Container
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.operation import Buffer, Data, Slot
+from haconiwa_core.operation import Buffer, Data, Part, Slot
 from haconiwa_core.stages import Stage
 
 NOT_TRACED = {Call.exit_group, Call.sendmsg}
@@ -95,7 +95,7 @@ def number(text):
 
 def agrees(expected, actual):
     """Compare what can be compared: numbers, and strings of printable characters."""
-    if isinstance(expected, (Slot, Data, Buffer)):
+    if isinstance(expected, (Slot, Data, Buffer, Part)):
         return True
     if isinstance(expected, bytes):
         text = expected.rstrip(b"\0")

@@ -83,7 +83,7 @@ def connect(path: Path) -> Connection | None:
     """
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        connected.connect(os.fspath(path))
+        _connect(connected, path)
         _, uid = peer_of(connected)
         if uid not in (0, os.geteuid()):
             raise HaconiwaError(f"{path} belongs to a process of user {uid}")
@@ -97,6 +97,15 @@ def connect(path: Path) -> Connection | None:
         connected.close()
         raise
     return Connection(connected)
+
+
+def _connect(connecting: socket.socket, path: Path) -> None:
+    # Thus no path is longer than an address can be (unix(7)).
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connecting.connect(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
 
 
 def supervisor_of(store: Store, name: str) -> Connection | None:

@@ -23,6 +23,7 @@ DESCRIPTOR_LIMIT = 250
 _PLAIN, _IN_MEMORY = b"j", b"m"
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _CREDENTIALS = struct.Struct("3i")
+_DESCRIPTOR = struct.Struct("i")
 
 
 class MessageError(HaconiwaError):
@@ -76,7 +77,7 @@ def receive(connection: socket.socket, limit: int = MESSAGE_LIMIT) -> Message | 
         OSError: BlockingIOError where none has arrived, TimeoutError after the socket's time limit.
     """
     try:
-        data, descriptors, flags, _ = socket.recv_fds(connection, PACKET_LIMIT + 1, DESCRIPTOR_LIMIT + 1)
+        data, descriptors, flags = receive_packet(connection, PACKET_LIMIT + 1, DESCRIPTOR_LIMIT + 1)
     except ConnectionResetError:
         return None
     if not data and not descriptors:
@@ -96,6 +97,26 @@ def receive(connection: socket.socket, limit: int = MESSAGE_LIMIT) -> Message | 
         close_all(descriptors)
         raise
     return Message(content, descriptors)
+
+
+def receive_packet(connection: socket.socket, size: int, most: int) -> tuple[bytes, list[int], int]:
+    """Receive a packet; return its bytes, its descriptors, which no other program inherits, and flags of recvmsg(2).
+
+    Args:
+        connection: to receive from.
+        size: bytes at most.
+        most: descriptors at most.
+    """
+    # socket.recv_fds() leaves its flags out.
+    room = socket.CMSG_LEN(most * _DESCRIPTOR.size)
+    data, ancillary, flags, _ = connection.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    descriptors = [
+        descriptor
+        for level, kind, packed in ancillary
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+        for (descriptor,) in _DESCRIPTOR.iter_unpack(packed[: len(packed) // _DESCRIPTOR.size * _DESCRIPTOR.size])
+    ]
+    return data, descriptors, flags
 
 
 def close_all(descriptors: Sequence[int]) -> None:

@@ -120,7 +120,7 @@ def stop(store: Store, name: str, timeout: float) -> None:
             if not is_readable(pidfd, timeout):
                 _kill(found.child.pid, pidfd, found.record)
                 is_readable(pidfd)
-    _await_record(store, name)
+    await_record(store, name)
 
 
 def wait(store: Store, name: str) -> int | None:
@@ -138,11 +138,31 @@ def wait(store: Store, name: str) -> int | None:
     told = None
     with suppress(ProcessLookupError), _opened(found.child) as pidfd:
         is_readable(pidfd)
-        _await_record(store, name)
+        await_record(store, name)
         told = status_of(pidfd)
     ended = _read_if_there(store, name)
     # Another container may have the name by now.
     return ended.exit_status if ended and ended.began == found.record.began else told
+
+
+def await_record(store: Store, name: str) -> None:
+    """Wait until a container that has ended is recorded as such, by its supervisor or in its place.
+
+    Raises:
+        HaconiwaError: that did not happen, or what it has left could not be removed.
+    """
+    deadline = time.monotonic() + _CLEANING_UP
+    while time.monotonic() < deadline:
+        record = _read_if_there(store, name)
+        if record is None or record.status == "exited":
+            return None
+        if claim := store.take_over(name):
+            try:
+                return _clean_up(store, claim)
+            finally:
+                claim.release()
+        time.sleep(_POLL)
+    raise HaconiwaError(f"the container {name} has ended, but its supervisor has not noted it")
 
 
 def remove(store: Store, name: str, *, force: bool = False) -> None:
@@ -188,22 +208,6 @@ def _opened(process: Process) -> Iterator[int]:
         yield pidfd
     finally:
         os.close(pidfd)
-
-
-def _await_record(store: Store, name: str) -> None:
-    """Wait until a container that has ended is recorded as such, by its supervisor or in its place."""
-    deadline = time.monotonic() + _CLEANING_UP
-    while time.monotonic() < deadline:
-        record = _read_if_there(store, name)
-        if record is None or record.status == "exited":
-            return None
-        if claim := store.take_over(name):
-            try:
-                return _clean_up(store, claim)
-            finally:
-                claim.release()
-        time.sleep(_POLL)
-    raise HaconiwaError(f"the container {name} has ended, but its supervisor has not noted it")
 
 
 def _taken_over(store: Store, name: str) -> Claim | None:

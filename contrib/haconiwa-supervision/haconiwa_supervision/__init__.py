@@ -1,14 +1,22 @@
-"""How a container is kept: when it counts as ready, what it waits for, and what happens when it has ended."""
+"""How a container is kept: when it counts as ready, what it waits for, and what happens when it has ended.
+
+What its hooks receive is a `Context`, which is imported when it is first used.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from haconiwa_core.feature import Feature, option
 from haconiwa_core.hooks.hook import catchable_signals
 from haconiwa_core.options import AbsolutePath, Pattern, Range
 from haconiwa_core.stages import Stage
+
+if TYPE_CHECKING:
+    from haconiwa_supervision.hooks.context import Context, Executed, HookError
+
+__all__ = ["Context", "Executed", "HookError", "Ready", "Supervision"]
 
 Seconds = Annotated[float, Range(0, 10**9)]
 Port = Annotated[int, Range(1, 65535)]
@@ -66,3 +74,11 @@ class Supervision(Feature):
     stop_timeout: Seconds = option(10.0, "seconds after which all of it is killed")
     log_size: Size = option("10M", "bytes of each file of its log")
     log_files: Annotated[int, Range(1, 1000)] = option(3, "files of its log; the oldest is removed")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from haconiwa_supervision.hooks import context
+
+    return getattr(context, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from haconiwa_core.errors import HaconiwaError
@@ -56,13 +55,13 @@ class Answers:
         feature = container.section(request["section"])
         if feature is None or not container.pid:
             return None
-        plans = container.house.plans
+        plans = container.supervisor.plans
 
         def status() -> Mapping[str, object] | None:
             with plans.lock:
                 return plans.plugins.status(feature, container.name)
 
-        return await container.house.work(status)
+        return await container.supervisor.work(status)
 
     async def _update(self, _hook: Hook, request: Mapping[str, Any]) -> None:
         await self._container.update(request["sections"])
@@ -74,14 +73,14 @@ class Answers:
         self._container.restart_soon()
 
     async def _signal(self, _hook: Hook, request: Mapping[str, Any]) -> None:
-        self._check_running()
-        self._container.signal(Signals(request["signal"]).name)
+        if not self._container.life.runs:
+            raise HaconiwaError(f"the container {self._container.name} is not running: it is {self._container.status}")
+        self._container.life.signal(request["signal"])
 
-    async def _kill(self, _hook: Hook, _request: Mapping[str, Any]) -> None:
-        await self._container.kill()
+    async def _kill(self, hook: Hook, _request: Mapping[str, Any]) -> None:
+        await self._container.kill(f"the hook {hook.name} has asked for it")
 
-    async def _exec(self, _hook: Hook, request: Mapping[str, Any]) -> Any:
-        self._check_running()
+    async def _exec(self, hook: Hook, request: Mapping[str, Any]) -> Any:
         given = request["input"]
         executed: Executed = await self._container.execute(
             request["command"],
@@ -89,6 +88,8 @@ class Answers:
             workdir=request["workdir"],
             input=None if given is None else base64.b64decode(given),
             timeout=request["timeout"],
+            # What is executed because something was executed would never come to an end.
+            quietly=hook.event == "after_attach",
         )
         return executed.to_json()
 
@@ -118,7 +119,3 @@ class Answers:
 
     async def _cancel(self, hook: Hook, _request: Mapping[str, Any]) -> None:
         self._container.firing.cancel(hook)
-
-    def _check_running(self) -> None:
-        if not self._container.pid:
-            raise HaconiwaError(f"the container {self._container.name} is not running")

@@ -38,13 +38,10 @@ class Events:
         """
         told = {"time": time.time(), "event": event, "container": container, **more}
         line = json.dumps(told, separators=(",", ":"), default=str).encode() + b"\n"
-        if self._size + len(line) > _FILE_LIMIT:
-            os.close(self._file)
-            os.replace(self._path, self._path.with_suffix(".jsonl.1"))
-            self._file = self._opened()
-            self._size = 0
         # Whole or not at all: a disk that is full must not end what is supervised.
         try:
+            if self._size + len(line) > _FILE_LIMIT:
+                self._rotate()
             self._size += os.write(self._file, line)
         except OSError as error:
             told["not_kept"] = error.strerror
@@ -61,6 +58,12 @@ class Events:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def _rotate(self) -> None:
+        os.replace(self._path, self._path.with_suffix(".jsonl.1"))
+        former, self._file = self._file, self._opened()
+        os.close(former)
+        self._size = 0
 
     def _opened(self) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_core.hooks.hook import Hook
 from haconiwa_supervision import Supervision
 from haconiwa_supervision.supervised import Supervised
 from haconiwa_supervision.transport import Definition
 
 
 class Group:
-    """The containers of one start, whose definition's file hooks run once for all of them.
+    """The containers of one start. The hooks of its events, which any of them may declare, run once for all of them.
 
     Args:
         name: that of the group.
+
+    Attributes:
+        members: by the names of their definitions.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.members: dict[str, Supervised] = {}
-        """By the names of their definitions."""
-        self._failed = False
+        self._culprit: Supervised | None = None
+        self._starts: dict[str, asyncio.Task[None]] = {}
+        self._ending = asyncio.Lock()
+        self._has_failed = False
+        self._over = asyncio.Event()
 
     def add(self, member: Supervised) -> None:
         """Add a container."""
         self.members[member.definition.container.name] = member
+
+    @property
+    def names(self) -> list[str]:
+        """Of the instances."""
+        return [member.name for member in self.members.values()]
 
     async def start(self, streams: Mapping[str, Mapping[str, int]]) -> None:
         """Start all, each when those that it depends on are ready.
@@ -36,42 +48,115 @@ class Group:
             streams: descriptors for the standard streams that are inherited, by the definition's name.
 
         Raises:
-            HaconiwaError: one could not be started, or did not become ready; the others are ended.
+            HaconiwaError: one could not be started, or did not become ready; nothing is left of any.
         """
-        first = next(iter(self.members.values()))
-        starts: dict[str, asyncio.Task[None]] = {}
+        waiting: list[asyncio.Task[None]] = []
         try:
-            await first.firing.fire("file_setup", containers=[each.name for each in self.members.values()])
-            for name, member in self.members.items():
-                starts[name] = asyncio.ensure_future(self._start(member, streams.get(name, {})))
-            await asyncio.gather(*starts.values())
+            await self._check_hooks()
+            await self._fire("file_setup", containers=self.names)
+            await self._plan()
+            waiting += [
+                asyncio.ensure_future(self._start(member, streams.get(name, {})))
+                for name, member in self.members.items()
+            ]
+            await asyncio.gather(*waiting)
         except BaseException as error:
-            for task in starts.values():
+            for task in waiting:
                 task.cancel()
-            await asyncio.gather(*starts.values(), return_exceptions=True)
+            await asyncio.gather(*waiting, return_exceptions=True)
+            # Once begun, a start is not left half done.
+            await asyncio.gather(*self._starts.values(), return_exceptions=True)
             await self._end_all(str(error))
             raise
 
+    async def _check_hooks(self) -> None:
+        """Let the worker read the definition now: a later version of the file may be another.
+
+        Raises:
+            HaconiwaError: it cannot be read, or is another already.
+        """
+        for member in self.members.values():
+            wanted = {hook.name for hook in member.definition.container.hooks if not hook.function}
+            if not wanted:
+                continue
+            known = await member.supervisor.worker_of(member).start()
+            if missing := wanted.difference(known.get(member.definition.container.name, ())):
+                hooks = ", ".join(sorted(missing))
+                raise HaconiwaError(f"{member.definition.file} has changed while it was read: it has no hook {hooks}")
+
+    async def _plan(self) -> None:
+        """Plan all, so that all that is wrong is told at once."""
+        problems: list[Problem] = []
+        for member in self.members.values():
+            try:
+                await member.plan()
+            except DefinitionError as error:
+                self._culprit = self._culprit or member
+                problems += error.problems
+            except HaconiwaError:
+                self._culprit = member
+                raise
+        if problems:
+            raise DefinitionError(problems)
+
     async def _start(self, member: Supervised, streams: Mapping[str, int]) -> None:
+        # One that is started alone, without its group, finds there what it needs, or not.
         for needed in member.policy.depends:
-            await asyncio.shield(self.members[needed].ready)
-        # Once begun, a start is not left half done.
-        await asyncio.shield(member.begin(streams))
+            await asyncio.shield(self.members[needed].life.ready)
+        starting = asyncio.ensure_future(member.begin(streams))
+        self._starts[member.name] = starting
+        try:
+            await asyncio.shield(starting)
+        except HaconiwaError:
+            self._culprit = self._culprit or member
+            raise
 
     async def _end_all(self, reason: str) -> None:
+        culprit = self._culprit or next(iter(self.members.values()))
+        async with self._ending:
+            await self._fail(culprit, culprit.end.exit_status if culprit.end else None)
         for member in self.members.values():
+            member.state.remove = True
             if member.running:
                 await member.stop(0, reason)
-            else:
+            elif not member.finished.done():
                 member.give_up()
+        await self._over.wait()
 
-    async def has_finished(self, member: Supervised, status: int | None) -> None:
-        """Note that a container has ended for good, and run the file's hooks where that is the time."""
-        if status != 0 and not self._failed:
-            self._failed = True
-            await member.firing.fire("file_failure", container=member.name, exit_status=status)
-        if all(each.finished.done() for each in self.members.values()):
-            await member.firing.fire("file_teardown", containers=[each.name for each in self.members.values()])
+    async def has_finished(self, member: Supervised, status: int | None) -> bool:
+        """Note that a container has ended for good, and run the hooks for which that is the time.
+
+        Returns:
+            Whether it was the last.
+        """
+        async with self._ending:
+            if status != 0:
+                await self._fail(member, status)
+            is_last = all(each.finished.done() for each in self.members.values()) and not self._over.is_set()
+            if is_last:
+                try:
+                    await member.or_fault(self._fire("file_teardown", containers=self.names))
+                finally:
+                    self._over.set()
+            return is_last
+
+    async def _fail(self, member: Supervised, status: int | None) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            await member.or_fault(self._fire("file_failure", container=member.name, exit_status=status))
+
+    async def _fire(self, event: str, **facts: Any) -> None:
+        for member, hook in self._hooks(event):
+            await member.firing.run_on(hook, **facts)
+
+    def _hooks(self, event: str) -> Iterator[tuple[Supervised, Hook]]:
+        """Yield the hooks of an event; one that several have, because one was made of the other, once."""
+        seen: list[Hook] = []
+        for member in self.members.values():
+            for hook in member.firing.hooks:
+                if hook.event == event and hook not in seen:
+                    seen.append(hook)
+                    yield member, hook
 
 
 def check_dependencies(definitions: Sequence[Definition]) -> None:

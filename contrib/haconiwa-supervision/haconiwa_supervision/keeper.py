@@ -10,8 +10,9 @@ Each request is one message of words, with descriptors (unix(7), SCM_RIGHTS), an
 `error TEXT`:
 
     keep NAME SIZE FILES KIND...    with a descriptor for each KIND: the container's "directory", the read ends of the
-                                    pipes "stdout" and "stderr" that are logged there, a "pidfd" of its first process
-    pidfd NAME                      with that one alone
+                                    pipes "stdout" and "stderr" that are logged there, and what is only held: a "pidfd"
+                                    of its first process, the socket "notify" that it sends messages to
+    hold NAME KIND...               with those that are only held
     take INDEX                      answered by `ok NAME SIZE FILES KIND...` and descriptors, as for keep; by `ok`
                                     where no more are kept
     flush NAME                      answered when what was in its pipes is in its files
@@ -35,7 +36,7 @@ SOCKET_NAME = "keeper"
 LOCK_NAME = "keeper.lock"
 LOG_NAME = "stream.log"
 MAX_MESSAGE = 4096
-MAX_DESCRIPTORS = 4
+MAX_DESCRIPTORS = 5
 
 IDLE = 2.0
 """Seconds after which it ends, when it keeps nothing and nobody is connected."""
@@ -60,6 +61,8 @@ CHUNK_COST = 16 << 10
 
 RENAME_COST = 1 << 10
 
+_LOGGED = ("stdout", "stderr")
+_HELD = ("pidfd", "notify")
 _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FIONREAD = 0x541B
 _LAST_DESCRIPTOR = 2**31 - 1
@@ -165,14 +168,14 @@ class Stream:
 
 
 class Kept:
-    """What is kept under a name: a log, the streams that lead to it, a descriptor of a process."""
+    """What is kept under a name: a log, the streams that lead to it, and descriptors that are only held."""
 
-    __slots__ = ("log", "pidfd", "streams")
+    __slots__ = ("held", "log", "streams")
 
     def __init__(self) -> None:
         self.log: Log | None = None
         self.streams: dict[str, Stream] = {}
-        self.pidfd: int | None = None
+        self.held: dict[str, int] = {}
 
     def open_streams(self) -> dict[str, Stream]:
         """Return those that have not ended."""
@@ -306,11 +309,9 @@ class Keeper:
             case ["keep", name, size, files, *kinds] if len(descriptors) == len(kinds) == len(set(kinds)):
                 self._keep(name, int(size), int(files), dict(zip(kinds, descriptors, strict=True)))
                 descriptors.clear()
-            case ["pidfd", name] if len(descriptors) == 1:
-                kept = self._kept.setdefault(name, Kept())
-                if kept.pidfd is not None:
-                    os.close(kept.pidfd)
-                kept.pidfd = descriptors.pop()
+            case ["hold", name, *kinds] if len(descriptors) == len(kinds) == len(set(kinds)):
+                self._hold(name, dict(zip(kinds, descriptors, strict=True)))
+                descriptors.clear()
             case ["take", index]:
                 return self._told(int(index))
             case ["flush", name]:
@@ -323,9 +324,9 @@ class Keeper:
 
     def _keep(self, name: str, size: int, files: int, given: dict[str, int]) -> None:
         modes = {kind: os.fstat(descriptor).st_mode for kind, descriptor in given.items()}
-        pipes = {kind: given[kind] for kind in ("stdout", "stderr") if kind in given}
+        pipes = {kind: given[kind] for kind in _LOGGED if kind in given}
         if not (
-            given.keys() <= {"directory", "stdout", "stderr", "pidfd"}
+            given.keys() <= {"directory", *_LOGGED, *_HELD}
             and all(stat.S_ISFIFO(modes[kind]) for kind in pipes)
             and ("directory" in given or not pipes)
             and ("directory" not in given or (stat.S_ISDIR(modes["directory"]) and size >= MIN_SIZE and files >= 1))
@@ -333,7 +334,7 @@ class Keeper:
             raise ValueError("this cannot be kept")
         self._forget(name)
         kept = self._kept[name] = Kept()
-        kept.pidfd = given.get("pidfd")
+        kept.held = {kind: given[kind] for kind in _HELD if kind in given}
         if "directory" in given:
             kept.log = Log(given["directory"], size, files)
             for kind, pipe in pipes.items():
@@ -342,6 +343,13 @@ class Keeper:
                 self._streams[pipe] = stream
                 self._epoll.register(pipe, select.EPOLLIN)
             kept.log.append(b"", 0)  # There is a file from now on.
+
+    def _hold(self, name: str, given: dict[str, int]) -> None:
+        if not given or not given.keys() <= set(_HELD):
+            raise ValueError("this cannot be held")
+        kept = self._kept.setdefault(name, Kept())
+        _close_all([kept.held[kind] for kind in given if kind in kept.held])
+        kept.held.update(given)
 
     def _told(self, index: int) -> tuple[str, list[int]]:
         names = list(self._kept)[index : index + 1]
@@ -353,8 +361,7 @@ class Keeper:
         if kept.log is not None:
             sent["directory"] = kept.log.directory
             size, files = kept.log.size, kept.log.files
-        if kept.pidfd is not None:
-            sent["pidfd"] = kept.pidfd
+        sent.update(kept.held)
         return " ".join(("ok", *names, str(size), str(files), *sent)), list(sent.values())
 
     def _flush(self, kept: Kept) -> None:
@@ -369,8 +376,7 @@ class Keeper:
 
     def _forget(self, name: str) -> None:
         kept = self._kept.pop(name, Kept())
-        if kept.pidfd is not None:
-            os.close(kept.pidfd)
+        _close_all([*kept.held.values()])
         if kept.log is not None:
             kept.log.is_kept = False
             self._close_unused(kept.log)

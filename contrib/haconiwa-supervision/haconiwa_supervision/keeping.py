@@ -8,10 +8,12 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from haconiwa_runtime.messages import receive_packet
 
 from haconiwa_core.container import is_name
 from haconiwa_core.errors import HaconiwaError
@@ -93,10 +95,13 @@ class Keeper:
                 undo.pop_all()
         return writers["stdout"], writers["stderr"]
 
-    async def add_pidfd(self, name: str, pidfd: int) -> None:
-        """Let the keeper hold a descriptor of a container's first process, with its log or without; it is copied.
+    async def hold(self, name: str, descriptors: Mapping[str, int]) -> None:
+        """Let the keeper hold what a later supervisor needs of a container, with its log or without.
 
-        Who takes it when the process has ended and was reaped can still ask how (PIDFD_GET_INFO in ioctl(2)).
+        Args:
+            name: of the container.
+            descriptors: which are copied; a "pidfd" of its first process, of which its end can be asked after that
+                was reaped (PIDFD_GET_INFO in ioctl(2)), and the socket "notify" that it sends messages to.
 
         Raises:
             HaconiwaError: the keeper cannot be reached.
@@ -105,22 +110,27 @@ class Keeper:
         async with self._lock:
             connection = await self._connected()
             kept = self._kept.setdefault(name, _Kept(0, 0, {}))
-            if "pidfd" in kept.descriptors:
-                os.close(kept.descriptors["pidfd"])
-            kept.descriptors["pidfd"] = os.dup(pidfd)
+            for kind, descriptor in descriptors.items():
+                if kind in kept.descriptors:
+                    os.close(kept.descriptors[kind])
+                kept.descriptors[kind] = os.dup(descriptor)
+            copies = [kept.descriptors[kind] for kind in descriptors]
             with suppress(ConnectionError):
-                await connection.ask("pidfd", name, descriptors=[kept.descriptors["pidfd"]])
+                await connection.ask("hold", name, *descriptors, descriptors=copies)
 
-    async def kept(self) -> dict[str, int | None]:
-        """Return what is kept: for each name a copy, which is the caller's, of the descriptor of its first process.
+    def has_log(self, name: str) -> bool:
+        """Return whether the log of a container is kept."""
+        return name in self._kept and "directory" in self._kept[name].descriptors
+
+    async def kept(self) -> dict[str, dict[str, int]]:
+        """Return what is kept: for each name copies, which are the caller's, of what is held.
 
         Raises:
             HaconiwaError: the keeper cannot be reached.
         """
         async with self._lock:
             await self._connected()
-            found = {name: kept.descriptors.get("pidfd") for name, kept in self._kept.items()}
-            return {name: None if pidfd is None else os.dup(pidfd) for name, pidfd in found.items()}
+            return {name: kept.copies_of_held() for name, kept in self._kept.items()}
 
     async def flush(self, name: str) -> None:
         """Wait until what a container has written is in its files; nothing happens if it is not kept.
@@ -245,6 +255,9 @@ class _Kept:
     def request(self, name: str) -> Sequence[object]:
         return ("keep", name, self.size, self.files, *self.descriptors)
 
+    def copies_of_held(self) -> dict[str, int]:
+        return {kind: os.dup(each) for kind, each in self.descriptors.items() if kind in ("pidfd", "notify")}
+
     def close(self) -> None:
         while self.descriptors:
             os.close(self.descriptors.popitem()[1])
@@ -324,9 +337,7 @@ class _Connection:
 
     def _receive(self) -> None:
         try:
-            message, descriptors, _, _ = socket.recv_fds(
-                self._socket, keeper.MAX_MESSAGE, keeper.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
+            message, descriptors, _ = receive_packet(self._socket, keeper.MAX_MESSAGE, keeper.MAX_DESCRIPTORS)
         except BlockingIOError:
             return
         except OSError:

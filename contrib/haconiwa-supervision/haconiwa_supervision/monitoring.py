@@ -48,7 +48,7 @@ class Monitoring:
         running = container.running
         if running is None or not running.record.group:
             return
-        supervisor = container.house
+        supervisor = container.supervisor
         try:
             sources = await supervisor.work(partial(_sources, running.record))
             if self._ended:

@@ -11,13 +11,15 @@ from threading import Lock
 from typing import Any
 
 from haconiwa_core.container import Container
+from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.errors import DefinitionError
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.record import Record
 from haconiwa_supervision.notify import INSIDE, environment_of
-from haconiwa_supervision.transport import Definition, definition_from_json
+from haconiwa_supervision.transport import Definition, definition_from_json, kept
 from haconiwa_supervision.watching.pressure import problems_of
 
 _KEPT = 256
@@ -79,6 +81,15 @@ class Plans:
             if INSIDE in added.values() or not added:
                 self._plans[definition] = (host, [_status(item.path) for item in made.inputs], made)
         return made
+
+    def in_force(self, record: Record) -> Container:
+        """Return the definition of a container that runs, with what was changed since its start.
+
+        Raises:
+            DefinitionError: a plugin is missing by now.
+        """
+        with self.lock:
+            return kept(read_stored(record.container, self.plugins))
 
     def attach(self, container: Container, running: Container) -> Plan:
         """Return the plan of a process that is put into a running container.

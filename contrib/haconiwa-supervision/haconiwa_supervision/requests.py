@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from signal import Signals
 from typing import Any
 
-from haconiwa_runtime.messages import close_all
+from haconiwa_runtime.messages import DESCRIPTOR_LIMIT, close_all
 
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.hooks.hook import catchable_signals
-from haconiwa_supervision.hooks.workers import Worker
 from haconiwa_supervision.server import Conversation, Handler
 from haconiwa_supervision.supervised import Supervised
 from haconiwa_supervision.supervisor import Supervisor
 
 _QUEUED_EVENTS = 1000
+_MOST_SECONDS = 10**9
 
 Request = Mapping[str, Any]
 
@@ -41,98 +39,118 @@ class Requests:
             "update": self._update,
             "signal": self._signal,
             "call": self._call,
-            "wait": self._wait,
             "inspect": self._inspect,
         }
         answered = {do: _answered(method) for do, method in simple.items()}
-        return {"start": self._start, "events": self._events, **answered}
+        return {"start": self._start, "events": self._events, "wait": self._wait, **answered}
 
     async def _start(self, conversation: Conversation, request: Request, descriptors: list[int]) -> None:
-        """Start containers; tell their processes, and, to who waits, their ends."""
+        """Start containers; to who waits, tell their processes, and their ends."""
+        bound = bool(request["bound"])
         left = list(descriptors)
         try:
             streams = [{name: left.pop(0) for name in names} for names in request["streams"]]
-            worker = Worker(connection=socket.socket(fileno=os.dup(left.pop(0)))) if request["worker"] else None
             group = await self._supervisor.start(
                 request["definitions"],
                 name=request["name"],
-                remove=request["remove"],
+                remove=bool(request["remove"]),
                 launcher=request["launcher"],
-                bound=request["bound"],
+                caller=conversation.caller() if bound else None,
                 streams=streams,
-                worker=worker,
+                worker=left.pop(0) if request["worker"] else None,
             )
         finally:
             close_all(descriptors)
         members = list(group.members.values())
-        processes = [{"name": member.name, "pid": member.running.pid if member.running else 0} for member in members]
-        pidfds = [member.running.pidfd for member in members if member.running and member.end is None]
-        known = len(pidfds) == len(members)
-        await conversation.send({"started": processes, "pidfds": known}, pidfds if known else [])
-        if request["bound"]:
-            await self._tell_ends(conversation, members)
+        started = [{"name": member.name, "pid": member.running.pid if member.running else 0} for member in members]
+        if not bound:
+            await conversation.send({"started": started})
+            return
+        waited = set(members)
+        try:
+            await self._tell_start(conversation, started, members)
+            await self._tell_ends(conversation, waited)
+        except Exception:
+            _end_all(waited)
+            raise
+        _end_all(waited)
 
-    async def _tell_ends(self, conversation: Conversation, members: list[Supervised]) -> None:
-        """Tell the end of each, and end all of them when the client has gone."""
+    async def _tell_start(
+        self, conversation: Conversation, started: list[dict[str, Any]], members: list[Supervised]
+    ) -> None:
+        pidfds = [member.running.pidfd for member in members if member.running and member.end is None]
+        told = pidfds if len(pidfds) == len(members) <= DESCRIPTOR_LIMIT else []
+        await conversation.send({"started": started}, told)
+
+    async def _tell_ends(self, conversation: Conversation, waited: set[Supervised]) -> None:
+        """Tell the end of each, and take it out of the set, until the client has gone."""
         gone = asyncio.ensure_future(conversation.ended.wait())
-        left = list(members)
-        while left:
-            waited: list[asyncio.Future[Any]] = [gone, *(member.finished for member in left)]
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            for member in [member for member in left if member.finished.done()]:
-                left.remove(member)
-                end = member.finished.result()
-                told = {"name": member.name, "exit_status": end.exit_status, "reason": end.reason, "usage": end.usage}
-                await conversation.send({"ended": told})
-            if gone.done():
-                for member in left:
-                    member.state.remove = True
-                    member.stop_soon("its caller has gone", 0.0)
-                return
-        gone.cancel()
+        try:
+            while waited and not gone.done():
+                awaited: list[asyncio.Future[Any]] = [gone, *(member.finished for member in waited)]
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                for member in [member for member in waited if member.finished.done()]:
+                    waited.remove(member)
+                    end = member.finished.result()
+                    told = {"name": member.name, "exit_status": end.exit_status, "reason": end.reason}
+                    await conversation.send({"ended": {**told, "usage": end.usage}})
+        finally:
+            gone.cancel()
 
     async def _events(self, conversation: Conversation, request: Request, descriptors: list[int]) -> None:
         """Tell events as they happen, until the client goes; one that does not keep up is let go."""
         close_all(descriptors)
+        wanted = request["name"]
         queue: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(_QUEUED_EVENTS)
         full = asyncio.Event()
 
         def take(event: Mapping[str, Any]) -> None:
-            if request["name"] in (None, event["container"]):
+            if wanted in (None, event["container"]):
                 try:
                     queue.put_nowait(event)
                 except asyncio.QueueFull:
                     full.set()
 
         stop = self._supervisor.events.listen(take)
+        gone = asyncio.ensure_future(conversation.ended.wait())
         try:
             await conversation.send({"listening": True})
             while not full.is_set():
                 getting = asyncio.ensure_future(queue.get())
-                gone = asyncio.ensure_future(conversation.ended.wait())
                 await asyncio.wait([getting, gone], return_when=asyncio.FIRST_COMPLETED)
-                gone.cancel()
-                if not getting.done():
+                if gone.done():
                     getting.cancel()
                     return
                 await conversation.send({"event": getting.result()})
         finally:
             stop()
+            gone.cancel()
         raise HaconiwaError(f"more than {_QUEUED_EVENTS} events were not taken in time")
 
+    async def _wait(self, conversation: Conversation, request: Request, descriptors: list[int]) -> None:
+        """Tell how a container has ended, unless the client goes before."""
+        close_all(descriptors)
+        finished = self._of(request).finished
+        gone = asyncio.ensure_future(conversation.ended.wait())
+        awaited: list[asyncio.Future[Any]] = [finished, gone]
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if finished.done():
+            end = finished.result()
+            await conversation.send({"value": {"exit_status": end.exit_status, "reason": end.reason}})
+
     async def _stop(self, request: Request) -> Any:
-        end = await self._of(request).stop(request["timeout"], "asked to")
+        end = await self._of(request).stop(_seconds(request), "asked to")
         return {"exit_status": end.exit_status, "reason": end.reason}
 
     async def _stop_all(self, request: Request) -> Any:
         there = [self._supervisor.containers.get(name) for name in request["names"]]
-        stops = [container.stop(request["timeout"], "asked to") for container in there if container]
+        timeout = _seconds(request)
+        stops = [container.stop(timeout, "asked to") for container in there if container]
         await asyncio.gather(*stops, return_exceptions=True)
 
     async def _kill(self, request: Request) -> Any:
-        container = self._of(request)
-        container.reason = "killed"
-        await container.kill()
+        await self._of(request).kill("killed")
 
     async def _retire(self, request: Request) -> Any:
         self._of(request).retire()
@@ -145,7 +163,7 @@ class Requests:
         await container.stop(0.0, "removed")
 
     async def _restart(self, request: Request) -> Any:
-        await self._of(request).restart(request["timeout"])
+        await self._of(request).restart(_seconds(request))
 
     async def _update(self, request: Request) -> Any:
         await self._of(request).update(request["sections"])
@@ -167,10 +185,6 @@ class Requests:
             raise HaconiwaError(f"{request['command']}: {outcome.status}: {outcome.error.strip()}")
         return outcome.value
 
-    async def _wait(self, request: Request) -> Any:
-        end = await asyncio.shield(self._of(request).finished)
-        return {"exit_status": end.exit_status, "reason": end.reason}
-
     async def _inspect(self, request: Request) -> Any:
         return self._of(request).told()
 
@@ -182,8 +196,23 @@ class Requests:
         return container
 
 
-def _answered(method: Any) -> Handler:
-    """Return a handler for a request that has one answer, and takes no descriptors."""
+def _end_all(members: set[Supervised]) -> None:
+    for member in members:
+        member.end_with_caller()
+
+
+def _seconds(request: Request) -> float | None:
+    timeout = request["timeout"]
+    if timeout is None or (isinstance(timeout, (int, float)) and 0 <= timeout <= _MOST_SECONDS):
+        return timeout
+    raise HaconiwaError(f"{timeout!r} is no number of seconds")
+
+
+def _answered(method: Callable[[Request], Awaitable[Any]]) -> Handler:
+    """Return a handler for a request that has one answer, and takes no descriptors.
+
+    What a client has asked for is done, even if it has gone meanwhile.
+    """
 
     async def handle(conversation: Conversation, request: Request, descriptors: list[int]) -> None:
         close_all(descriptors)

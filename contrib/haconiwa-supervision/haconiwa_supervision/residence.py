@@ -1,4 +1,4 @@
-"""The life of the resident supervisor's process: its lock, its socket, its signals, its end."""
+"""The life of the resident supervisor's process: its lock, its signals, its end."""
 
 from __future__ import annotations
 
@@ -7,54 +7,52 @@ import fcntl
 import os
 import resource
 import signal
-import socket
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
+from haconiwa_core.launch.processes import LAST_DESCRIPTOR
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import control_socket
+from haconiwa_supervision.endpoint import Endpoint
 from haconiwa_supervision.requests import Requests
 from haconiwa_supervision.server import Server
+from haconiwa_supervision.service import Service
 from haconiwa_supervision.supervisor import Supervisor
 
 ERRORS_NAME = "errors"
 
 _LOCK_NAME = "lock"
-_BACKLOG = 1024
+_UMASK = 0o022
 _IDLE = 1.0
-_FIRST_PASSED_DESCRIPTOR = 3
+_LAST_ANSWERS = 1.0
 
 
 class AlreadyRunsError(HaconiwaError):
     """Another supervisor keeps the containers of the state directory."""
 
 
-def reside(store: Store, log: Log, *, until_idle: bool, ready: Callable[[], None] = lambda: None) -> int:
+def reside(store: Store, log: Log, *, until_idle: bool) -> int:
     """Supervise the containers of a state directory; return 0.
 
     Args:
         store: of the records.
         log: for messages.
         until_idle: end when there is no container and no client for a second.
-        ready: called when it listens.
 
     Raises:
         AlreadyRunsError: another one does.
         HaconiwaError: the folder or the socket cannot be made.
     """
-    folder = _own_folder(store)
-    lock = _locked(folder)
-    try:
-        _raise_file_limit()
-        listening = _passed_socket() or _bound_socket(control_socket(store.directory))
-        asyncio.run(_serve(store, folder, listening, log, until_idle, ready))
-    finally:
-        os.close(lock)
+    with _locked_folder(store) as folder:
+        _live(store, folder, log, until_idle=until_idle, ready=lambda: None)
     return 0
 
 
@@ -67,28 +65,43 @@ def detached(store: Store, *, until_idle: bool) -> int:
             answer = told.read()
         if answer == "ready":
             return 0
-        sys.stderr.write(answer or "the supervisor has ended before it was ready\n")
+        sys.stderr.write(answer or f"the supervisor has ended before it was ready; see {_folder_of(store)}\n")
         return EXIT_SETUP
-    os.setsid()
-    _let_go_of_streams(_own_folder(store))
 
     def tell(text: str) -> None:
         os.write(writer, text.encode())
         os.close(writer)
 
+    _let_go_of_the_caller(writer)
     try:
-        return reside(store, Log("json"), until_idle=until_idle, ready=lambda: tell("ready"))
+        with _locked_folder(store) as folder:
+            _write_errors_to(folder / ERRORS_NAME)
+            _live(store, folder, Log("json"), until_idle=until_idle, ready=partial(tell, "ready"))
     except AlreadyRunsError:
         tell("ready")
-        return 0
     except HaconiwaError as error:
         tell(f"{error}\n")
         return EXIT_SETUP
+    return 0
+
+
+def _live(store: Store, folder: Path, log: Log, *, until_idle: bool, ready: Callable[[], None]) -> None:
+    # As for the containers, which take it from here where no option says otherwise.
+    os.umask(_UMASK)
+    _raise_file_limit()
+    service = Service()
+    endpoint = Endpoint(folder, control_socket(store.directory), service.passed)
+    make = partial(Supervisor, store, folder, Plugins(), log)
+    try:
+        asyncio.run(_serve(make, endpoint, service, ready, until_idle=until_idle))
+    finally:
+        endpoint.close()
 
 
 async def _serve(
-    store: Store, folder: Path, listening: socket.socket, log: Log, until_idle: bool, ready: Callable[[], None]
+    make: Callable[[], Supervisor], endpoint: Endpoint, service: Service, ready: Callable[[], None], *, until_idle: bool
 ) -> None:
+    supervisor = make()
     loop = asyncio.get_running_loop()
     ending, interrupted = asyncio.Event(), asyncio.Event()
 
@@ -96,93 +109,82 @@ async def _serve(
         interrupted.set()
         ending.set()
 
+    def fault(_loop: object, context: Mapping[str, Any]) -> None:
+        supervisor.fault("", context.get("exception") or HaconiwaError(str(context["message"])))
+
     loop.add_signal_handler(signal.SIGTERM, ending.set)
     loop.add_signal_handler(signal.SIGINT, interrupt)
-    supervisor = Supervisor(store, folder, Plugins(), log)
+    loop.set_exception_handler(fault)
     await supervisor.begin()
-    server = Server(listening, Requests(supervisor).handlers(), log)
+    server = Server(endpoint, Requests(supervisor).handlers(), partial(supervisor.fault, ""))
     ready()
-    notify_manager("READY=1")
+    service.notify("READY=1")
     watching = asyncio.ensure_future(_end_when_idle(supervisor, server, ending)) if until_idle else None
     await ending.wait()
-    notify_manager("STOPPING=1")
-    if interrupted.is_set():
-        containers = list(supervisor.containers.values())
-        await asyncio.gather(*(each.stop(reason="the supervisor was interrupted") for each in containers))
+    service.notify("STOPPING=1")
     if watching:
         watching.cancel()
-    server.close()
+    server.refuse()
+    if interrupted.is_set():
+        await supervisor.stop_all("the supervisor was interrupted")
+    await server.close(_LAST_ANSWERS if interrupted.is_set() else 0.0)
     await supervisor.close()
 
 
 async def _end_when_idle(supervisor: Supervisor, server: Server, ending: asyncio.Event) -> None:
-    while not ending.is_set():
+    while True:
         await supervisor.idle.wait()
         await server.quiet.wait()
         await asyncio.sleep(_IDLE)
-        if supervisor.idle.is_set() and server.quiet.is_set():
+        if supervisor.idle.is_set() and server.quiet.is_set() and server.refuse_if_unused():
             ending.set()
+            return
 
 
-def notify_manager(text: str) -> None:
-    """Tell systemd about this process, if that has started it as a service of the type notify (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifying:
-        notifying.connect(f"\0{address[1:]}" if address.startswith("@") else address)
-        notifying.send(text.encode())
+def _folder_of(store: Store) -> Path:
+    return store.directory / ".supervisor"
 
 
-def _own_folder(store: Store) -> Path:
-    """Return the folder of the supervisor's own files, which nobody else can enter."""
-    folder = store.directory / ".supervisor"
+@contextmanager
+def _locked_folder(store: Store) -> Iterator[Path]:
+    """Give the folder of the supervisor's own files, which nobody else can enter, and no other supervisor uses.
+
+    Raises:
+        AlreadyRunsError: another one does.
+        HaconiwaError: it cannot be made, or others could enter it.
+    """
+    folder = _folder_of(store)
+    for each in (store.directory, folder):
+        _make_private(each)
+    lock = _locked(folder)
     try:
-        store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        lock = os.open(folder / _LOCK_NAME, flags, 0o600)
+    except OSError as error:
+        raise HaconiwaError(f"cannot open {folder / _LOCK_NAME}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise AlreadyRunsError(f"another supervisor keeps the containers of {folder.parent}") from error
+    return lock
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
         raise HaconiwaError(f"cannot make {folder}: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise HaconiwaError(f"{folder} must be a directory that only its owner, user {os.geteuid()}, can enter")
-    return folder
-
-
-def _locked(folder: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(folder / _LOCK_NAME, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise AlreadyRunsError(f"another supervisor keeps the containers of {folder.parent}") from error
-    return descriptor
-
-
-def _bound_socket(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        path.unlink(missing_ok=True)
-        listening.bind(os.fspath(path))
-        path.chmod(0o600)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise HaconiwaError(f"cannot listen on {path}: {error.strerror}") from error
-    return listening
-
-
-def _passed_socket() -> socket.socket | None:
-    """Return the socket that systemd has passed, if it has (sd_listen_fds(3))."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return None
-    if os.environ.get("LISTEN_FDS") != "1":
-        raise HaconiwaError("one socket is wanted of the service manager; name one in the .socket unit")
-    os.set_inheritable(_FIRST_PASSED_DESCRIPTOR, False)
-    listening = socket.socket(fileno=_FIRST_PASSED_DESCRIPTOR)
-    if listening.family != socket.AF_UNIX or listening.type != socket.SOCK_SEQPACKET:
-        raise HaconiwaError("the service manager's socket must be a ListenSequentialPacket= with a path")
-    return listening
 
 
 def _raise_file_limit() -> None:
@@ -191,11 +193,22 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _let_go_of_streams(folder: Path) -> None:
+def _let_go_of_the_caller(kept: int) -> None:
+    """Keep nothing of the caller's session, folder, signals and input but one descriptor."""
+    os.setsid()
+    os.chdir("/")
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     null = os.open(os.devnull, os.O_RDWR)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    errors = os.open(folder / ERRORS_NAME, flags, 0o600)
-    for stream, target in enumerate((null, errors, errors)):
-        os.dup2(target, stream)
-    os.close(null)
+    for stream in range(3):
+        os.dup2(null, stream)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, LAST_DESCRIPTOR)
+
+
+def _write_errors_to(path: Path) -> None:
+    errors = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    for stream in (1, 2):
+        os.dup2(errors, stream)
     os.close(errors)

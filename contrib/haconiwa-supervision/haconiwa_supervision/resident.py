@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM
 from typing import NamedTuple
 
 from haconiwa_runtime import recorded
 from haconiwa_runtime.client import Connection, ask_about
 
-from haconiwa_core.errors import EXIT_SETUP, RecordError
+from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, RecordError
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.outputs import Outputs
-from haconiwa_core.runtime.processes import Child, End, Usage, is_readable, status_of
+from haconiwa_core.runtime.processes import Child, End, Usage, is_readable
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import Start
@@ -23,7 +23,7 @@ from haconiwa_supervision.spawning import connected
 from haconiwa_supervision.transport import definition_to_json
 
 _REQUESTS_TO_END = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
-_UNKNOWN = End(None, "unknown", None)
+_LOOK = 0.2
 
 
 class ResidentSupervisor:
@@ -33,9 +33,6 @@ class ResidentSupervisor:
         """Start containers in the background; see `haconiwa_core.runtime.supervisor.Supervisor`."""
         with connected(wanted.store) as connection:
             started = _started(connection, wanted, [{}] * len(wanted.containers), bound=False)
-        for each in started:
-            if each.pidfd >= 0:
-                os.close(each.pidfd)
         return [each.name for each in started]
 
     def run(self, wanted: Start) -> int:
@@ -48,8 +45,8 @@ class ResidentSupervisor:
                     lambda: [_Bound(wanted.store, *each) for each in _started(connection, wanted, streams, bound=True)]
                 )
             outputs.copy()
-            ends = _ends(connection, started)
-        statuses = [ends.get(each.name, _UNKNOWN).exit_status for each in started]
+            ends = _ends(wanted, connection, started)
+        statuses = [ends[each.name].exit_status for each in started]
         return next((EXIT_SETUP if status is None else status for status in statuses if status != 0), 0)
 
     def begin(self, wanted: Start, streams: Mapping[str, int]) -> Running:
@@ -58,7 +55,7 @@ class ResidentSupervisor:
             connection = undo.enter_context(connected(wanted.store))
             (process,) = _started(connection, wanted, [streams], bound=True)
             undo.pop_all()
-        return BoundContainer(wanted.store, connection, process)
+        return BoundContainer(wanted, connection, process)
 
 
 class _Process(NamedTuple):
@@ -80,7 +77,7 @@ class _Bound(Child):
     def send_signal(self, number: int) -> None:
         """Send it a signal; it is not started again after one that asks it to end."""
         if number in _REQUESTS_TO_END:
-            _ask_if_there(self._store, self.name, "retire")
+            _ask_if_possible(self._store, self.name, "retire")
         if self.pidfd >= 0:
             super().send_signal(number)
 
@@ -91,15 +88,17 @@ class BoundContainer(Running):
     Its descriptor is that of the connection, which is readable when the container has ended for good.
     """
 
-    def __init__(self, store: Store, connection: Connection, process: _Process) -> None:
+    def __init__(self, wanted: Start, connection: Connection, process: _Process) -> None:
+        store = wanted.store
         record = store.read(process.name) if process.name in store.names() else None
+        self._wanted = wanted
         self._store = store
         self._connection = connection
         self._first = process
         self.name = process.name
         self.pid, self.pidfd = process.pid, connection.fileno()
         self.end: End | None = None
-        self.times = ()
+        self.timeline = None
         self.log = store.directory / process.name / LOG_NAME
         if record:
             self.record = record
@@ -107,21 +106,19 @@ class BoundContainer(Running):
     def send_signal(self, number: int) -> None:
         """Send its first process a signal; nothing happens when it has ended."""
         if self.end is None:
-            try:
+            with suppress(RecordError):
                 recorded.send_signal(self._store, self.name, number)
-            except RecordError:
-                return
 
     def kill(self) -> None:
         """Kill all of it, for good; nothing happens when it has ended."""
         if self.end is None:
-            _ask_if_there(self._store, self.name, "stop", timeout=0.0)
+            with suppress(RecordError):
+                recorded.stop(self._store, self.name, 0.0)
 
     def finish(self, *, remove: bool = False) -> End:
         """Wait for the end and tell how it was; see `Running.finish`."""
         if self.end is None:
-            ends = _ends(self._connection, [self._first])
-            self.end = ends.get(self.name, _UNKNOWN)
+            self.end = _ends(self._wanted, self._connection, [self._first])[self.name]
             self._connection.close()
         if remove:
             self.remove()
@@ -136,18 +133,19 @@ class BoundContainer(Running):
         """Leave its record where it is."""
 
 
-def _ask_if_there(store: Store, name: str, do: str, **what: object) -> None:
-    try:
-        ask_about(store, name, do, **what)
-    except RecordError:
-        return  # It has ended, and was forgotten.
+def _ask_if_possible(store: Store, name: str, do: str) -> None:
+    # It has ended, or its supervisor has: what this goes with is done without it.
+    with suppress(HaconiwaError):
+        ask_about(store, name, do)
 
 
 def _started(
     connection: Connection, wanted: Start, streams: Sequence[Mapping[str, int]], *, bound: bool
 ) -> list[_Process]:
     """Ask the supervisor to start containers, and return their processes."""
-    definitions = [definition_to_json(container, wanted.file or "") for container in wanted.containers]
+    # The supervisor has another working directory.
+    file = os.path.abspath(wanted.file) if wanted.file else ""
+    definitions = [definition_to_json(container, file) for container in wanted.containers]
     with _worker_of(wanted) as worker:
         answer = connection.ask(
             "start",
@@ -177,18 +175,41 @@ def _worker_of(wanted: Start) -> Iterator[list[int]]:
         yield [worker.fileno()]
 
 
-def _ends(connection: Connection, started: Sequence[_Process] | Sequence[_Bound]) -> dict[str, End]:
-    """Wait until all have ended, and tell how; what the supervisor cannot tell any more, the kernel does."""
+def _ends(wanted: Start, connection: Connection, started: Sequence[_Process] | Sequence[_Bound]) -> dict[str, End]:
+    """Wait until all have ended for good, and tell how."""
     ends: dict[str, End] = {}
     for content in connection.all():
         told = content["ended"]
         usage = Usage(*told["usage"]) if told["usage"] else None
         ends[told["name"]] = End(told["exit_status"], told["reason"], usage)
     for process in started:
-        if process.name not in ends and process.pidfd >= 0:
-            is_readable(process.pidfd)
-            status = status_of(process.pidfd)
-            ends[process.name] = _UNKNOWN if status is None else End(status, "exited", None)
-        if process.pidfd >= 0:
+        if process.name not in ends:
+            ends[process.name] = _end_of(wanted, process)
+        elif process.pidfd >= 0:
             os.close(process.pidfd)
     return ends
+
+
+def _end_of(wanted: Start, process: _Process | _Bound) -> End:
+    """Wait for the end of a container whose supervisor has gone; another one may come and go on with it."""
+    store, name = wanted.store, process.name
+    is_there = True
+    while is_there:
+        try:
+            # First, for the process may have ended only to be started again.
+            is_there = process.pidfd >= 0 and not is_readable(process.pidfd, _LOOK)
+            if answer := ask_about(store, name, "wait"):
+                return End(answer["value"]["exit_status"], answer["value"]["reason"], None)
+        except RecordError:
+            break  # It has ended, and was forgotten.
+        except HaconiwaError:
+            is_there = True  # That one has gone, too.
+    end = Child(process.pid, process.pidfd).reap(with_group=True)
+    with suppress(RecordError):
+        recorded.await_record(store, name)
+        record = store.read(name)
+        if record.exit_status is not None:
+            end = End(record.exit_status, record.reason, None)
+        if wanted.remove:
+            recorded.remove(store, name)
+    return end

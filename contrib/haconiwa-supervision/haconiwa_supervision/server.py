@@ -12,7 +12,8 @@ from haconiwa_runtime.errors import error_to_json
 from haconiwa_runtime.messages import Message, MessageError, close_all, peer_of, receive, send
 
 from haconiwa_core.errors import HaconiwaError
-from haconiwa_core.log import Log
+from haconiwa_core.runtime.record import Process
+from haconiwa_supervision.endpoint import Endpoint
 
 CONNECTIONS = 4096
 """How many there may be at once."""
@@ -23,19 +24,30 @@ REQUEST_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 10.0
 """Seconds until an answer must have been taken."""
 
+_PAUSE = 0.5
+
 Handler = Callable[["Conversation", Mapping[str, Any], list[int]], Awaitable[None]]
 """Answers one request; closes the descriptors that came with it."""
+
+
+class SilentError(Exception):
+    """A client has not said or not taken anything in time."""
 
 
 class Conversation:
     """A connection of a client.
 
+    Args:
+        connection: which never blocks.
+        pid: of the process that has connected.
+
     Attributes:
         ended: set when the client has gone.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, pid: int) -> None:
         self._connection = connection
+        self._pid = pid
         self._loop = asyncio.get_running_loop()
         self.ended = asyncio.Event()
 
@@ -44,14 +56,25 @@ class Conversation:
 
         Raises:
             MessageError: it is none.
-            TimeoutError: none has come in time.
+            SilentError: none has come in time.
         """
-        async with asyncio.timeout(REQUEST_TIMEOUT):
-            while True:
-                try:
-                    return receive(self._connection)
-                except BlockingIOError:
-                    await self._until(self._loop.add_reader, self._loop.remove_reader)
+        deadline = self._loop.time() + REQUEST_TIMEOUT
+        while True:
+            try:
+                return receive(self._connection)
+            except BlockingIOError:
+                await self._until(deadline, self._loop.add_reader, self._loop.remove_reader)
+
+    def caller(self) -> Process:
+        """Return the process that has connected.
+
+        Raises:
+            HaconiwaError: it has ended, or is in another pid namespace.
+        """
+        caller = Process.of(self._pid)
+        if not caller.started:
+            raise HaconiwaError("the process that asks has ended, or cannot be seen from here")
+        return caller
 
     def watch(self) -> None:
         """Notice from now on when the client goes; it has nothing more to say."""
@@ -61,17 +84,17 @@ class Conversation:
         """Send an answer; nothing happens when the client has gone.
 
         Raises:
-            TimeoutError: the client does not take it.
+            SilentError: the client does not take it.
         """
-        async with asyncio.timeout(ANSWER_TIMEOUT):
-            while not self.ended.is_set():
-                try:
-                    send(self._connection, content, descriptors)
-                    return
-                except BlockingIOError:
-                    await self._until(self._loop.add_writer, self._loop.remove_writer)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.ended.set()
+        deadline = self._loop.time() + ANSWER_TIMEOUT
+        while not self.ended.is_set():
+            try:
+                send(self._connection, content, descriptors)
+                return
+            except BlockingIOError:
+                await self._until(deadline, self._loop.add_writer, self._loop.remove_writer)
+            except (BrokenPipeError, ConnectionResetError):
+                self.ended.set()
 
     def close(self) -> None:
         """End it."""
@@ -91,11 +114,14 @@ class Conversation:
         self._loop.remove_reader(self._connection)
         self.ended.set()
 
-    async def _until(self, add: Callable[..., None], remove: Callable[..., Any]) -> None:
+    async def _until(self, deadline: float, add: Callable[..., None], remove: Callable[..., Any]) -> None:
         ready = asyncio.Event()
         add(self._connection, ready.set)
         try:
-            await ready.wait()
+            async with asyncio.timeout_at(deadline):
+                await ready.wait()
+        except TimeoutError as error:
+            raise SilentError from error
         finally:
             remove(self._connection)
 
@@ -104,59 +130,105 @@ class Server:
     """Takes connections and has their requests answered.
 
     Args:
-        listening: a socket of the kind SOCK_SEQPACKET that listens.
+        endpoint: where clients connect.
         handlers: by the value of "do".
-        log: for faults.
+        fault: told what has failed by a fault of ours.
 
     Attributes:
         quiet: set while nobody is connected.
     """
 
-    def __init__(self, listening: socket.socket, handlers: Mapping[str, Handler], log: Log) -> None:
-        self._listening = listening
+    def __init__(
+        self, endpoint: Endpoint, handlers: Mapping[str, Handler], fault: Callable[[BaseException], None]
+    ) -> None:
+        self._endpoint = endpoint
         self._handlers = handlers
-        self._log = log
+        self._fault = fault
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listens = False
         self.quiet = asyncio.Event()
         self.quiet.set()
-        listening.setblocking(False)
-        self._loop.add_reader(listening, self._accept)
+        self._listen()
 
-    def close(self) -> None:
-        """Take no more connections, and end all."""
-        self._loop.remove_reader(self._listening)
-        self._listening.close()
+    def refuse(self) -> None:
+        """Take no more connections."""
+        self._listens = False
+        self._loop.remove_reader(self._endpoint.socket)
+        self._endpoint.refuse()
+
+    def refuse_if_unused(self) -> bool:
+        """Take no more connections, unless somebody has just connected; return whether nobody has."""
+        self.refuse()
+        while self._accept():
+            pass
+        if not self._tasks:
+            return True
+        self._endpoint.renew()
+        self._listen()
+        return False
+
+    async def close(self, patience: float) -> None:
+        """End all connections, after as many seconds in which they may end by themselves."""
+        if self._tasks and patience:
+            await asyncio.wait(self._tasks, timeout=patience)
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _accept(self) -> None:
+    def _listen(self) -> None:
+        self._listens = True
+        self._loop.add_reader(self._endpoint.socket, self._accept)
+
+    def _accept(self) -> bool:
+        """Accept a connection; return whether there was one."""
         try:
-            connection, _ = self._listening.accept()
+            connection, _ = self._endpoint.socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return
+            return False
+        except OSError as error:
+            # No descriptor is left, or no memory: nothing is won by asking again at once.
+            self._fault(error)
+            self._loop.remove_reader(self._endpoint.socket)
+            self._loop.call_later(_PAUSE, self._listen_again)
+            return False
         connection.setblocking(False)
-        _, uid = peer_of(connection)
+        pid, uid = peer_of(connection)
         if uid not in (0, os.geteuid()) or len(self._tasks) >= CONNECTIONS:
             connection.close()
-            return
-        task = asyncio.ensure_future(self._converse(Conversation(connection)))
+            return True
+        task = asyncio.ensure_future(self._converse(Conversation(connection, pid)))
         self._tasks.add(task)
         self.quiet.clear()
         task.add_done_callback(self._done)
+        return True
+
+    def _listen_again(self) -> None:
+        if self._listens:
+            self._listen()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not self._tasks:
             self.quiet.set()
         if not task.cancelled() and (error := task.exception()):
-            self._log.error(f"a request has failed: {error!r}")
+            self._fault(error)
 
     async def _converse(self, conversation: Conversation) -> None:
         try:
+            if error := await self._answer(conversation):
+                await conversation.send({"error": error_to_json(error)})
+        except SilentError:
+            return  # It has had its time.
+        finally:
+            conversation.close()
+
+    async def _answer(self, conversation: Conversation) -> HaconiwaError | None:
+        """Have a request answered; return what the client is to be told instead, if anything."""
+        try:
             message = await conversation.request()
             if message is None:
-                return
+                return None
             conversation.watch()
             handler = self._handlers.get(str(message.content.get("do")))
             if handler is None:
@@ -164,12 +236,10 @@ class Server:
                 raise HaconiwaError(f"there is no request {message.content.get('do')!r}")
             await handler(conversation, message.content, message.descriptors)
         except HaconiwaError as error:
-            await conversation.send({"error": error_to_json(error)})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            misunderstood = HaconiwaError(f"no request that is understood: {error!r}")
-            await conversation.send({"error": error_to_json(misunderstood)})
+            return error
+        except SilentError:
             raise
-        except TimeoutError:
-            return
-        finally:
-            conversation.close()
+        except Exception as error:  # noqa: BLE001 - what fails by a fault of ours, or of a client, fails alone
+            self._fault(error)
+            return HaconiwaError(f"the request could not be answered: {error!r}")
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 from haconiwa_runtime.client import Connection, connect
 
@@ -13,6 +14,7 @@ from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import SOCKET_VARIABLE, control_socket
 
+_PATIENCE = 10.0
 _PASSED_ON = ("HOME", "PATH", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HACONIWA_DISABLE_PLUGINS", "SUDO_UID")
 
 # It imports from where this process does, so nobody decides about that who has not already.
@@ -32,11 +34,13 @@ def connected(store: Store) -> Connection:
     connection = connect(path)
     if connection is None and SOCKET_VARIABLE in os.environ:
         raise HaconiwaError(f"no supervisor listens on {path}, which ${SOCKET_VARIABLE} names")
-    if connection is None:
+    deadline = time.monotonic() + _PATIENCE
+    while connection is None:
+        # Another one may hold the lock that is about to listen, or about to end.
+        if time.monotonic() > deadline:
+            raise HaconiwaError(f"a supervisor runs, or was started, but does not listen on {path}")
         _spawn(store)
         connection = connect(path)
-    if connection is None:
-        raise HaconiwaError(f"the supervisor that was started does not listen on {path}")
     return connection
 
 

@@ -22,16 +22,18 @@ class HookState:
     Attributes:
         runs, failures: how often it has run, and has failed.
         fired: how often its timer has gone off since the container was started.
-        due: when its timer goes off next (CLOCK_MONOTONIC, seconds); None without one.
-        done: it does not run any more.
+        since: from when its timer counts (CLOCK_MONOTONIC, seconds); None where it has not begun.
+        due: when it goes off next; None where it does not any more, or has not begun.
+        cancelled: it does not run any more for this container.
         last: how its last run has ended, with the first line of what was wrong.
     """
 
     runs: int = 0
     failures: int = 0
     fired: int = 0
+    since: float | None = None
     due: float | None = None
-    done: bool = False
+    cancelled: bool = False
     last: str = ""
 
 
@@ -44,6 +46,10 @@ class State:
         group: of the containers that were started together.
         remove: it is forgotten when it has ended.
         launcher: by name.
+        caller: pid and start time of the process that the container ends with; None where it outlives its caller.
+        complete: whether the start of all of its group was complete; else it is undone by who comes later.
+        retired: whether it is to end, or may end, without being started again.
+        ended: whether it has ended for good.
         started: when its command was executed last (CLOCK_MONOTONIC, seconds).
         ready: when it has become ready; None while it is not.
         restarts: how often it was started again.
@@ -58,6 +64,10 @@ class State:
     group: str
     remove: bool = False
     launcher: str | None = None
+    caller: tuple[int, int] | None = None
+    complete: bool = False
+    retired: bool = False
+    ended: bool = False
     started: float = 0.0
     ready: float | None = None
     restarts: int = 0

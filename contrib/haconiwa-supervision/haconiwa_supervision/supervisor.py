@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
+from haconiwa_runtime.messages import close_all
+
+from haconiwa_core.errors import DefinitionError, HaconiwaError, RecordError
+from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.linux import open_process
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.cleanup import undo
+from haconiwa_core.runtime.processes import End
 from haconiwa_core.runtime.record import Process, Record, boot_id
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import FILE_NAME, Claim, Store
+from haconiwa_supervision.endpoint import SOCKET_NAME
 from haconiwa_supervision.events import Events
 from haconiwa_supervision.groups import Group, check_dependencies
 from haconiwa_supervision.hooks.workers import Worker
@@ -28,6 +35,7 @@ from haconiwa_supervision.keeping import Keeper
 from haconiwa_supervision.plans import Plans
 from haconiwa_supervision.state import State, read_state
 from haconiwa_supervision.supervised import Supervised
+from haconiwa_supervision.threads import in_own_thread
 from haconiwa_supervision.transport import Definition
 from haconiwa_supervision.watching import Watcher
 from haconiwa_supervision.workers import Workers
@@ -37,10 +45,10 @@ T = TypeVar("T")
 LINK_NAME = "supervisor"
 """In the directory of each container: a link to the socket of its supervisor."""
 
-SOCKET_NAME = "control"
-
 _STARTS_AT_ONCE = 64
 _OTHER_WORK_AT_ONCE = 32
+_LOCKED_BY_OTHERS = 2.0
+_POLL = 0.02
 
 
 class Supervisor:
@@ -63,7 +71,7 @@ class Supervisor:
         self.loop = asyncio.get_running_loop()
         self.plans = Plans(plugins)
         self.events = Events(folder)
-        self.keeper = Keeper(folder, log.warning)
+        self.keeper = Keeper(folder, lambda text: self.fault("", HaconiwaError(text)))
         self.containers: dict[str, Supervised] = {}
         self.workers = Workers()
         self.watcher = Watcher()
@@ -73,7 +81,7 @@ class Supervisor:
         self._launchers: dict[str | None, Launcher] = {}
         self._launcher_lock = Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._starts = ThreadPoolExecutor(_STARTS_AT_ONCE, "start")
+        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._others = ThreadPoolExecutor(_OTHER_WORK_AT_ONCE, "work")
 
     async def begin(self) -> None:
@@ -90,9 +98,9 @@ class Supervisor:
         name: str | None,
         remove: bool,
         launcher: str | None,
-        bound: bool,
+        caller: Process | None,
         streams: Sequence[Mapping[str, int]],
-        worker: Worker | None = None,
+        worker: int | None = None,
     ) -> Group:
         """Start the containers of one definition, all or none.
 
@@ -101,108 +109,162 @@ class Supervisor:
             name: of the only container's instance; None makes a unique one of each.
             remove: forget each container when it has ended.
             launcher: by name.
-            bound: they end with their caller.
+            caller: with which they end, if they do.
             streams: descriptors for the standard streams that are inherited, of each.
-            worker: has read the definition, if that is a program's.
+            worker: the socket of one that has read the definition, if that is a program's; it is copied.
 
         Raises:
             HaconiwaError: one could not be started; nothing is left of any.
         """
         made = [await self.work(partial(self.plans.definition, data)) for data in definitions]
+        named = {item.container.name: given for item, given in zip(made, streams, strict=True)}
+        if not made or len(named) < len(made):
+            raise HaconiwaError("containers are started together if there are any, and each has a name of its own")
         check_dependencies(made)
         group = Group(os.urandom(8).hex())
-        if worker:
-            self.workers.add(group.name, worker)
+        self._groups[group.name] = group
         try:
+            if worker is not None:
+                self.workers.add(group.name, Worker(connection=socket.socket(fileno=os.dup(worker))))
             for definition in made:
-                group.add(self._claimed(definition, group.name, name, remove, launcher, bound=bound))
-            await self._plan_all(group)
-            named = {item.container.name: given for item, given in zip(made, streams, strict=True)}
-            self._groups[group.name] = group
+                state = State(definition.data, group.name, remove, launcher, caller)
+                group.add(self._claimed(definition, state, name))
             await group.start(named)
         except BaseException:
             for member in group.members.values():
                 if not member.finished.done():
                     member.give_up()
+            if not group.members:
+                await self._drop(group)
             raise
+        for member in group.members.values():
+            member.state.complete = True
+            member.note()
         return group
 
-    def _claimed(
-        self, definition: Definition, group: str, name: str | None, remove: bool, launcher: str | None, *, bound: bool
-    ) -> Supervised:
-        base = definition.container.name
-        claim = self.store.claim_unique(base) if name is None else self.store.claim(name)
-        state = State(definition.data, group, remove, launcher)
-        (claim.directory / LINK_NAME).symlink_to(self.folder / SOCKET_NAME)
-        return self._taken(Supervised(self, claim, definition, state, bound=bound))
+    def _claimed(self, definition: Definition, state: State, name: str | None) -> Supervised:
+        claim = self.store.claim_unique(definition.container.name) if name is None else self.store.claim(name)
+        try:
+            (claim.directory / LINK_NAME).symlink_to(self.folder / SOCKET_NAME)
+        except OSError as error:
+            claim.remove()
+            raise RecordError(f"cannot write into {claim.directory}: {error.strerror}") from error
+        return self._taken(Supervised(self, claim, definition, state))
 
     def _taken(self, container: Supervised) -> Supervised:
         self.containers[container.name] = container
         self.idle.clear()
         return container
 
-    async def _plan_all(self, group: Group) -> None:
-        """Plan all containers of a group, so that all that is wrong is told at once."""
-        problems: list[Problem] = []
-        for member in group.members.values():
-            await member.firing.fire("before_plan")
-            try:
-                await self.work(partial(self.plans.plan, member.definition, member.claim.directory))
-                member.emit("planned")
-            except DefinitionError as error:
-                problems += error.problems
-        if problems:
-            raise DefinitionError(problems)
-
     # Going on with what a former supervisor has left.
 
     async def _adopt_all(self) -> None:
         """Take over every container that a supervisor of this state directory has left."""
-        left = await self.keeper.kept()
+        kept = await self.keeper.kept()
         try:
-            for name in self.store.names():
-                directory = self.store.directory / name
-                if (directory / LINK_NAME).is_symlink() and (claim := self.store.take_over(name)):
-                    try:
-                        kept = name in left
-                        await self._adopt(claim, left.pop(name, None), log_is_kept=kept)
-                    except HaconiwaError as error:
-                        self.log.error(f"{name} cannot be adopted: {error}")
-                        claim.release()
+            left = [found for name in self.store.names() if (found := await self._left(name))]
+            complete = {found.state.group for found in left if found.state and found.state.complete}
+            for found in left:
+                try:
+                    await self._adopt(found, kept.get(found.claim.name, {}), complete)
+                except Exception as error:  # noqa: BLE001 - one that is damaged must not keep the others from it
+                    self.fault(found.claim.name, error)
+                    found.claim.release()
         finally:
-            for pidfd in left.values():
-                if pidfd is not None:
-                    os.close(pidfd)
+            for held in kept.values():
+                close_all([*held.values()])
+        for name in kept.keys() - self.containers.keys():
+            await self.keeper.forget(name)
 
-    async def _adopt(self, claim: Claim, pidfd: int | None, *, log_is_kept: bool) -> None:
-        state = read_state(claim.directory)
-        record = self.store.read(claim.name) if (claim.directory / FILE_NAME).exists() else None
-        if state is None or record is None or record.status == "starting" or record.boot != boot_id():
-            self._discard(claim, record)
+    async def _left(self, name: str) -> _Left | None:
+        """Take over the name of a container that a supervisor has left; None where it is no such container."""
+        directory = self.store.directory / name
+        deadline = self.loop.time() + _LOCKED_BY_OTHERS
+        try:
+            # Empty is what is left where a supervisor was killed at the very beginning.
+            while (directory / LINK_NAME).is_symlink() or not os.listdir(directory):
+                if claim := self.store.take_over(name):
+                    break
+                if self.loop.time() > deadline:
+                    raise RecordError(f"{name} cannot be adopted: somebody else holds the name")
+                await asyncio.sleep(_POLL)
+            else:
+                return None
+        except FileNotFoundError:
+            return None  # Somebody has removed it.
+        except RecordError as error:
+            self.fault(name, error)
+            return None
+        try:
+            record = self.store.read(name) if (directory / FILE_NAME).exists() else None
+            return _Left(claim, record, read_state(directory))
+        except RecordError as error:
+            self.fault(name, error)
+            claim.release()
+            return None
+
+    async def _adopt(self, left: _Left, held: Mapping[str, int], complete: Set[str]) -> None:
+        """Go on with a container.
+
+        Args:
+            left: what is left of it.
+            held: the keeper's descriptors of it; they are copied.
+            complete: the groups whose starts were complete.
+        """
+        claim, record, state = left
+        if record is None or state is None or record.boot != boot_id() or state.group not in complete:
+            await self.work(partial(_discard, claim, record))
             return
-        if record.status == "exited" and state.waits_until is None:
+        if record.status == "exited" and state.ended:
             claim.release()
             return
         definition = await self.work(partial(self.plans.definition, state.definition))
-        container = self._taken(Supervised(self, claim, definition, state, bound=record.orphan == "end"))
-        group = self._groups.setdefault(state.group, Group(state.group))
-        group.add(container)
-        if record.status == "exited":
-            container.wait_again()
-            return
-        plan = await self.work(partial(self.plans.plan, definition, claim.directory))
-        record = record._replace(supervisor=Process.of_this())
-        claim.write(record)
-        container.adopt(Running(claim, record, *_process_of(record, pidfd)), plan, log_is_kept=log_is_kept)
-
-    def _discard(self, claim: Claim, record: Record | None) -> None:
-        """Undo a start that was not finished, and what another boot has left."""
-        failures = undo(record) if record else ()
-        if failures:
-            self.log.error(f"could not clean up after {claim.name}: {'; '.join(failures)}")
-            claim.release()
+        container = Supervised(self, claim, definition, state)
+        if record.status == "running":
+            hooks = await self._hooks_of(definition, claim)
+            running = Running(claim, record._replace(supervisor=Process.of_this()), *_process_of(record, held))
+            claim.write(running.record)
+            self._is_of_group(container)
+            messages = socket.socket(fileno=os.dup(held["notify"])) if "notify" in held else None
+            container.adopt(running, hooks, messages)
         else:
-            claim.remove()
+            if record.status == "starting":
+                record = await self.work(partial(_undone, claim, record))
+            self._is_of_group(container)
+            container.resume(End(record.exit_status, record.reason or "failed", None))
+        if state.caller:
+            self._watch_caller(container, Process(*state.caller))
+
+    def _is_of_group(self, container: Supervised) -> None:
+        group = self._groups.setdefault(container.state.group, Group(container.state.group))
+        group.add(self._taken(container))
+
+    async def _hooks_of(self, definition: Definition, claim: Claim) -> Sequence[Hook]:
+        """Return the hooks of a container that runs, also if it could not be started any more."""
+        try:
+            return (await self.work(partial(self.plans.plan, definition, claim.directory))).hooks
+        except DefinitionError as error:
+            self.fault(claim.name, error)
+            return definition.container.hooks
+
+    def _watch_caller(self, container: Supervised, caller: Process) -> None:
+        """End a container with the process that a former supervisor has started it for."""
+        try:
+            pidfd = open_process(caller.pid, caller.started)
+        except ProcessLookupError:
+            container.end_with_caller()
+            return
+
+        def forget(_finished: object) -> None:
+            self.loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+        def gone() -> None:
+            self.loop.remove_reader(pidfd)
+            container.end_with_caller()
+
+        self.loop.add_reader(pidfd, gone)
+        container.finished.add_done_callback(forget)
 
     # What containers use.
 
@@ -212,7 +274,8 @@ class Supervisor:
 
     async def start_in_thread(self, function: Callable[[], T]) -> T:
         """Call what starts a container in a thread, which may wait for hooks."""
-        return await self.loop.run_in_executor(self._starts, function)
+        async with self._starts:
+            return await in_own_thread(function)
 
     def launcher(self, name: str | None) -> Launcher:
         """Return the launcher of a name, which stays. Safe from several threads."""
@@ -231,19 +294,21 @@ class Supervisor:
     def has_finished(self, container: Supervised) -> None:
         """Forget a container that has ended for good."""
         self.containers.pop(container.name, None)
-        group = self._groups.get(container.state.group)
-        if group:
-            self.soon(self._after(group, container))
-        elif not self.containers:
-            self.idle.set()
+        self.soon(self._after(self._groups[container.state.group], container))
 
     async def _after(self, group: Group, container: Supervised) -> None:
-        await group.has_finished(container, container.finished.result().exit_status)
-        if all(member.finished.done() for member in group.members.values()):
-            self._groups.pop(group.name, None)
-            await self.workers.drop(group.name)
-        if not self.containers:
-            self.idle.set()
+        is_last = True
+        try:
+            is_last = await group.has_finished(container, container.finished.result().exit_status)
+        finally:
+            if is_last:
+                await self._drop(group)
+            if not self.containers:
+                self.idle.set()
+
+    async def _drop(self, group: Group) -> None:
+        self._groups.pop(group.name, None)
+        await self.workers.drop(group.name)
 
     def soon(self, work: Coroutine[Any, Any, Any]) -> None:
         """Begin something that nobody waits for."""
@@ -261,7 +326,15 @@ class Supervisor:
         """Tell what has failed while nobody waited for it."""
         text = "".join(traceback.format_exception(error)) if not isinstance(error, HaconiwaError) else str(error)
         self.events.emit("fault", container, reason=text)
-        self.log.error(text, container=container)
+        with suppress(OSError):  # Nobody reads what this process writes; the event is kept.
+            self.log.error(text, container=container)
+
+    async def stop_all(self, reason: str) -> None:
+        """Stop all containers; the reason is for events."""
+        stops = [container.stop(reason=reason) for container in self.containers.values()]
+        for result in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(result, BaseException):
+                self.fault("", result)
 
     async def close(self) -> None:
         """Leave all containers as they are, for the next supervisor."""
@@ -275,12 +348,38 @@ class Supervisor:
         self.events.close()
 
 
-def _process_of(record: Record, kept: int | None) -> tuple[int, int]:
+class _Left(NamedTuple):
+    """What a former supervisor has left of a container: its name, and what is written, if anything."""
+
+    claim: Claim
+    record: Record | None
+    state: State | None
+
+
+def _discard(claim: Claim, record: Record | None) -> None:
+    """Undo a start that was not complete, and forget what another boot has left."""
+    if record:
+        _undone(claim, record)
+    claim.remove()
+
+
+def _undone(claim: Claim, record: Record) -> Record:
+    """Undo a start; return the record of a container that has ended.
+
+    Raises:
+        RecordError: something could not be undone, or the record not be written.
+    """
+    if failures := undo(record):
+        raise RecordError(f"could not clean up after {claim.name}: {'; '.join(failures)}")
+    record = record._replace(status="exited", child=None, undo=())
+    claim.write(record)
+    return record
+
+
+def _process_of(record: Record, held: Mapping[str, int]) -> tuple[int, int]:
     """Return pid and descriptor of a container's first process; -1 where it has ended and none was kept."""
     assert record.child is not None
-    if kept is not None:
-        return record.child.pid, kept
     try:
         return record.child.pid, open_process(record.child.pid, record.child.started)
     except ProcessLookupError:
-        return record.child.pid, -1
+        return record.child.pid, os.dup(held["pidfd"]) if "pidfd" in held else -1

@@ -12,6 +12,7 @@ from haconiwa_core.errors import DefinitionError, HaconiwaError
 from haconiwa_core.feature import Source
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_supervision import Supervision
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,11 @@ def definition_from_json(data: Mapping[str, Any], plugins: Plugins) -> Definitio
         for feature in container.features:
             feature.at(places.get(feature.section, feature.place))
         hooks = [Hook.from_json(item) for item in data["hooks"]]
-        return Definition(replace(container, hooks=hooks).at(places[""]), str(data["file"]), data)
+        return Definition(kept(replace(container, hooks=hooks).at(places[""])), str(data["file"]), data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HaconiwaError(f"no definition that this version understands: {error!r}") from error
+
+
+def kept(container: Container) -> Container:
+    """Return a container as the supervisor keeps it: its section `supervision` is always there."""
+    return container if container.feature(Supervision.section) else container + Supervision().at(container.place)

@@ -37,17 +37,20 @@ class Workers:
             self._of_files[key] = Worker(file)
         return self._of_files[key]
 
-    def renew(self, group: str) -> None:
+    async def renew(self, group: str) -> None:
         """Let the next call of a group decide anew about the version of the file."""
         self._keys.pop(group, None)
+        await self._end_unused([])
 
     async def drop(self, group: str) -> None:
-        """Forget a group, and end the workers that no other group uses."""
+        """Forget a group, and end the workers that no other group uses, when the calls that run have ended."""
         self._keys.pop(group, None)
-        unused = [self._of_programs.pop(group)] if group in self._of_programs else []
+        await self._end_unused([self._of_programs.pop(group)] if group in self._of_programs else [])
+
+    async def _end_unused(self, unused: list[Worker]) -> None:
         unused += [self._of_files.pop(key) for key in set(self._of_files) - set(self._keys.values())]
         for worker in unused:
-            await worker.close()
+            await worker.retire()
 
     async def close(self) -> None:
         """End all."""

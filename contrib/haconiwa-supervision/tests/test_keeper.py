@@ -127,7 +127,7 @@ async def descriptors_of(keeping, name):
     with connected(keeping._directory) as connection:
         for index in itertools.count():
             connection.send(b"take %d" % index)
-            answer, descriptors, _, _ = socket.recv_fds(connection, 4096, 4)
+            answer, descriptors, _, _ = socket.recv_fds(connection, 4096, keeper.MAX_DESCRIPTORS)
             for descriptor in descriptors:
                 os.close(descriptor)
             _, *words = answer.decode().split()
@@ -575,7 +575,7 @@ def test_a_thousand_idle_containers_are_small(place, tmp_path):
         for number in range(1000):
             (tmp_path / f"box{number}").mkdir()
             writers += await keeping.keep(f"box{number}", tmp_path / f"box{number}", LARGE, 3)
-            await keeping.add_pidfd(f"box{number}", own)
+            await keeping.hold(f"box{number}", {"pidfd": own})
         for writer in writers:
             os.write(writer, b"a line\n")
         for number in range(1000):
@@ -754,7 +754,9 @@ class TestWhoIsServed:
             (b"keep box 4096 3 stdin", 1),
             (b"keep box many 3", 0),
             (b"keep box", 0),
-            (b"pidfd nobody", 0),
+            (b"hold nobody", 0),
+            (b"hold nobody pidfd", 0),
+            (b"hold nobody stdout", 1),
             (b"take -1", 0),
             (b"take x", 0),
             (b"flush nobody", 0),
@@ -802,7 +804,9 @@ class TestWhoIsServed:
         kept(place, body)
         assert (box / LINES_NAME).exists() == is_kept
 
-    @pytest.mark.parametrize(("size", "files"), [(5000, 0), (6, 5)], ids=["a long message", "many descriptors"])
+    @pytest.mark.parametrize(
+        ("size", "files"), [(5000, 0), (6, keeper.MAX_DESCRIPTORS + 1)], ids=["a long message", "many descriptors"]
+    )
     def test_what_is_too_much_ends_the_connection(self, place, size, files):
         async def body(_keeping):
             pid = pid_of_keeper(place)
@@ -909,14 +913,15 @@ class TestItsLife:
                 pid = os.posix_spawn("/bin/sh", ["sh", "-c", f"read x <{gate}; exit 7"], {})
                 pidfd = os.pidfd_open(pid)
                 await keeping.keep("box", box, LARGE, 3)
-                await keeping.add_pidfd("box", pidfd)
+                await keeping.hold("box", {"pidfd": pidfd})
                 os.write(tells, b"%d" % pid)
                 os.kill(os.getpid(), signal.SIGKILL)
 
             kept(place, body)
 
         async def body(keeping):
-            (name, pidfd) = (await keeping.kept()).popitem()
+            (name, held) = (await keeping.kept()).popitem()
+            pidfd = held["pidfd"]
             assert name == "box"
             assert not is_readable(pidfd, 0)
             gate.write_text("go\n")
@@ -945,13 +950,14 @@ class TestItsLife:
         async def first(keeping):
             own = os.pidfd_open(os.getpid())
             for _ in range(2):
-                await keeping.add_pidfd("box", own)
+                await keeping.hold("box", {"pidfd": own})
             os.close(own)
             end(pid_of_keeper(place))
             await keeping.flush("box")
 
         async def second(keeping):
-            (name, pidfd) = (await keeping.kept()).popitem()
+            (name, held) = (await keeping.kept()).popitem()
+            pidfd = held["pidfd"]
             signal.pidfd_send_signal(pidfd, 0)
             os.close(pidfd)
             assert (name, await descriptors_of(keeping, "box")) == ("box", {"pidfd"})
@@ -972,7 +978,7 @@ class TestItsLife:
                 with pytest.raises(ValueError, match=r"no log can|cannot name"):
                     await keeping.keep(name, directory, size, files)
             with pytest.raises(ValueError, match="cannot name"):
-                await keeping.add_pidfd("box 1", 0)
+                await keeping.hold("box 1", {"pidfd": 0})
             with pytest.raises(FileNotFoundError):
                 await keeping.keep("box", tmp_path / "absent", LARGE, 3)
             (tmp_path / "link").symlink_to(box)

@@ -59,6 +59,10 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
         write_at(pidfd, struct.pack("i", self.open("pidfd")))
         self.leads_session = False
 
+    def _clock_gettime(self, _clock: int, output: int) -> None:
+        self.time += 1
+        write_at(output, struct.pack("qq", self.time, 0))
+
     def _close(self, descriptor: int) -> None:
         self.descriptor(descriptor)
         del self.descriptors[descriptor]
@@ -157,7 +161,7 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
             path = self.path_of(found.place)
             self.written[path] = shown_as(path, raw.decode())
         elif found.kind == "channel":
-            self.reports.append(struct.unpack("ii", raw)[0])
+            self.reports.append(struct.unpack_from("ii", raw)[0])
         return size
 
     def _setresgid(self, real: int) -> None:

@@ -95,6 +95,8 @@ class State:
         self.links_up: set[str] = set()
         self.written: dict[str, str] = {}
         """What was written to files, by path."""
+        self.time = 0
+        """Seconds of every clock, which go on whenever one is looked at."""
         self.reports: list[int] = []
         """The stages that were reported."""
 

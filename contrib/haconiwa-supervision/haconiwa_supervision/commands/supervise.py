@@ -22,7 +22,8 @@ def main(options: Options, log: Log) -> int:
     from haconiwa_core.runtime.store import Store
     from haconiwa_supervision.residence import detached, reside
 
-    store = Store(options.state)
+    # Its working directory is not that of who looks for the socket later.
+    store = Store(options.state and options.state.absolute())
     if options.detach:
         return detached(store, until_idle=options.until_idle)
     return reside(store, log, until_idle=options.until_idle)

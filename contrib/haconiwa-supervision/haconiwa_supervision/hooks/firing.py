@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from math import floor
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from haconiwa_core.errors import HaconiwaError, SetupError
 from haconiwa_core.hooks.hook import After, Every, Hook, OnCall, OnPressure, OnSignal
 from haconiwa_supervision.hooks.calls import Outcome
-from haconiwa_supervision.state import State
+from haconiwa_supervision.state import HookState, State
+
+T = TypeVar("T")
+
+_SAME = 1e-6
+"""A share of a period by which a timer may go off too early."""
 
 
 class Subject(Protocol):
@@ -33,22 +40,27 @@ class Subject(Protocol):
     def stop_soon(self, reason: str) -> None:
         """Begin to stop the container."""
 
+    def soon(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin something for whose result nobody waits."""
+
 
 class Firing:
-    """Runs the hooks of one container.
+    """Runs the hooks of one life of a container.
 
     Args:
         subject: the container.
         hooks: in the order in which those of one event run.
-        running: what runs at this moment is kept here, so that it is not lost.
+
+    Attributes:
+        events: those whose hooks `fire_soon` has begun to run.
     """
 
-    def __init__(self, subject: Subject, hooks: Sequence[Hook], running: set[asyncio.Task[Any]]) -> None:
+    def __init__(self, subject: Subject, hooks: Sequence[Hook]) -> None:
         self._subject = subject
         self.hooks = tuple(hooks)
-        self._tasks = running
+        self.events: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._under_way: dict[str, int] = {}
+        self._under_way: Counter[str] = Counter()
         self._queued: set[str] = set()
 
     @property
@@ -68,113 +80,146 @@ class Firing:
         """
         for hook in self.hooks:
             if hook.event == event:
-                await self.run(hook, {"kind": "on", "event": event, **facts}, vetoes=hook.failure == "veto")
+                await self.run_on(hook, **facts)
 
-    def fire_soon(self, event: str, **facts: Any) -> None:
-        """Begin to run the hooks of an event."""
-        if self.listens_to(event):
-            self._soon(self.fire(event, **facts))
+    async def run_on(self, hook: Hook, **facts: Any) -> None:
+        """Run a hook of an event, unless it was cancelled.
+
+        Raises:
+            SetupError: it vetoes.
+        """
+        if self._known(hook).cancelled:
+            return
+        outcome = await self._run(hook, {"kind": "on", "event": hook.event, **facts})
+        if outcome.status != "returned" and hook.failure == "veto":
+            raise SetupError(
+                plugin=hook.name.partition(":")[0] if ":" in hook.name else "definition",
+                stage=hook.event,
+                attempted=f"run the hook {hook.name}",
+                reason=_summary(outcome),
+                remedy='it vetoes the start; write failure="warn" where it should not',
+            )
+
+    def fire_soon(self, event: str, **facts: Any) -> asyncio.Task[None] | None:
+        """Begin to run the hooks of an event, if there are any."""
+        if not self.listens_to(event):
+            return None
+        task = self._subject.soon(self.fire(event, **facts))
+        self.events.add(task)
+        task.add_done_callback(self.events.discard)
+        return task
 
     def arm(self, *, ready: bool) -> None:
         """Let timers begin that have not begun: those that wait for the start, and when it is ready the others."""
         state = self._subject.state
         for hook in self.hooks:
-            trigger = hook.trigger
-            if not isinstance(trigger, (After, Every)) or (trigger.after_ready and not ready):
-                continue
-            known = state.hook(hook.name)
-            if known.done or hook.name in self._timers:
-                continue
-            if known.due is None:
-                base = state.ready if trigger.after_ready else state.started
-                known.due = (base if base is not None else monotonic()) + _period(trigger)
-            self._set(hook, known.due)
+            if isinstance(hook.trigger, (After, Every)) and (ready or not hook.trigger.after_ready):
+                begun = state.ready if hook.trigger.after_ready else state.started
+                self._begin(hook, monotonic() if begun is None else begun)
         if self._timers:
             self._subject.note()
 
+    def _begin(self, hook: Hook, since: float) -> None:
+        known = self._known(hook)
+        if known.cancelled or hook.name in self._timers:
+            return
+        if known.since is None:
+            known.since, known.due = since, _next(hook.trigger, since, since)
+        if known.due is not None:
+            self._set(hook, known.due)
+
+    def change(self, hooks: Sequence[Hook], *, ready: bool) -> None:
+        """Take other hooks: new timers begin now, those that are gone stop, and those that are the same go on.
+
+        Args:
+            hooks: instead of the present ones.
+            ready: whether the container is.
+        """
+        former = {hook.name: hook.trigger for hook in self.hooks}
+        self.hooks = tuple(hooks)
+        same = {hook.name for hook in hooks if former.get(hook.name) == hook.trigger}
+        state, now = self._subject.state, monotonic()
+        for name in former.keys() - same:
+            state.hooks.pop(name, None)
+            self._stop_timer(name)
+        for hook in hooks:
+            if isinstance(hook.trigger, (After, Every)) and (ready or not hook.trigger.after_ready):
+                # The function that it calls is another one, even where nothing else is.
+                self._stop_timer(hook.name)
+                self._begin(hook, now)
+        self._subject.note()
+
     def disarm(self) -> None:
         """Stop all timers; one that begins again begins anew."""
-        for handle in self._timers.values():
-            handle.cancel()
-        self._timers.clear()
-        self._queued.clear()
+        self.pause()
         for known in self._subject.state.hooks.values():
-            known.due, known.done, known.fired = None, False, 0
+            known.since, known.due, known.fired = None, None, 0
 
     def pause(self) -> None:
-        """Stop all timers of a supervisor that ends; the next one goes on with them."""
-        for handle in self._timers.values():
-            handle.cancel()
-        self._timers.clear()
+        """Stop all timers, so that they can go on later."""
+        for name in list(self._timers):
+            self._stop_timer(name)
+        self._queued.clear()
 
     async def signal(self, name: str) -> int:
-        """Run the hooks of a signal; return how many there are."""
-        hooks = [hook for hook in self.hooks if isinstance(hook.trigger, OnSignal) and hook.trigger.signal == name]
+        """Run the hooks of a signal, one after the other; return how many there are."""
+        hooks = [hook for hook in self._usable() if isinstance(hook.trigger, OnSignal) and hook.trigger.signal == name]
         for hook in hooks:
-            await self.run(hook, {"kind": "on_signal", "signal": name, "number": signal.Signals[name].value})
+            await self._run(hook, {"kind": "on_signal", "signal": name, "number": signal.Signals[name].value})
         return len(hooks)
 
-    async def call(self, command: str, args: Mapping[str, str]) -> Outcome:
+    async def call(self, command: str, args: Mapping[str, Any]) -> Outcome:
         """Run the hook of a command.
 
         Raises:
             HaconiwaError: there is none.
         """
-        known = {hook.trigger.command: hook for hook in self.hooks if isinstance(hook.trigger, OnCall)}
+        known = {hook.trigger.command: hook for hook in self._usable() if isinstance(hook.trigger, OnCall)}
         if command not in known:
             there = ", ".join(sorted(known)) or "none"
             raise HaconiwaError(f"the container {self._subject.name} has no command {command!r}; it has {there}")
-        return await self.run(known[command], {"kind": "on_call", "command": command}, args=dict(args))
+        return await self._run(known[command], {"kind": "on_call", "command": command}, args)
 
     def pressed(self, hook: Hook) -> None:
-        """Run a hook that waits for pressure, unless it still runs."""
-        if not self._under_way.get(hook.name):
-            self._soon(self.run(hook, {"kind": "on_pressure"}))
+        """Run a hook that waits for pressure, unless it still runs or was cancelled."""
+        if not self._under_way[hook.name] and not self._known(hook).cancelled:
+            self._subject.soon(self._run(hook, {"kind": "on_pressure"}))
 
     def cancel(self, hook: Hook) -> None:
         """Take a hook off: it does not run any more."""
-        self._subject.state.hook(hook.name).done = True
-        if handle := self._timers.pop(hook.name, None):
-            handle.cancel()
+        self._known(hook).cancelled = True
+        self._stop_timer(hook.name)
+        self._queued.discard(hook.name)
         self._subject.note()
 
-    async def run(
-        self, hook: Hook, event: Mapping[str, Any], *, args: Mapping[str, Any] | None = None, vetoes: bool = False
-    ) -> Outcome:
-        """Run a hook, note how it went, and do what its failure means.
+    def _usable(self) -> list[Hook]:
+        return [hook for hook in self.hooks if not self._known(hook).cancelled]
 
-        Raises:
-            SetupError: it has failed, and vetoes.
-        """
-        known = self._subject.state.hook(hook.name)
+    def _known(self, hook: Hook) -> HookState:
+        return self._subject.state.hook(hook.name)
+
+    async def _run(self, hook: Hook, event: Mapping[str, Any], args: Mapping[str, Any] | None = None) -> Outcome:
+        """Run a hook, note how it went, and end the container where its failure means that."""
+        known = self._known(hook)
         known.runs += 1
-        self._under_way[hook.name] = self._under_way.get(hook.name, 0) + 1
+        self._under_way[hook.name] += 1
         try:
             outcome = await self._subject.run_hook(hook, {"event": dict(event), "args": dict(args or {})})
         finally:
             self._under_way[hook.name] -= 1
         failed = outcome.status != "returned"
-        reason = _last_line(outcome.error) if failed else ""
         known.failures += failed
-        known.last = f"{outcome.status}: {reason}" if reason else outcome.status
+        known.last = _summary(outcome)
         self._subject.emit(
             "hook",
             hook=hook.name,
             trigger=event.get("event", event["kind"]),
             outcome=outcome.status,
             seconds=round(outcome.seconds, 6),
-            **({"reason": reason, "traceback": outcome.error} if failed else {}),
+            **({"reason": _last_line(outcome.error), "traceback": outcome.error} if failed else {}),
             **({"output": outcome.output} if outcome.output else {}),
         )
         self._subject.note()
-        if failed and vetoes:
-            raise SetupError(
-                plugin=hook.name.partition(":")[0] if ":" in hook.name else "definition",
-                stage=hook.event,
-                attempted=f"run the hook {hook.name}",
-                reason=f"{outcome.status}: {reason}" if reason else outcome.status,
-                remedy='it vetoes the start; write failure="warn" where it should not',
-            )
         if failed and hook.failure == "stop":
             self._subject.stop_soon(f"the hook {hook.name} has failed")
         return outcome
@@ -182,45 +227,65 @@ class Firing:
     def _set(self, hook: Hook, due: float) -> None:
         self._timers[hook.name] = asyncio.get_running_loop().call_at(due, self._due, hook)
 
+    def _stop_timer(self, name: str) -> None:
+        if handle := self._timers.pop(name, None):
+            handle.cancel()
+
     def _due(self, hook: Hook) -> None:
-        known = self._subject.state.hook(hook.name)
+        """Set the timer anew, and run the hook, unless it still runs and is not to run beside itself."""
         del self._timers[hook.name]
-        trigger = hook.trigger
-        if isinstance(trigger, Every):
-            # From when it should have been, so that periods do not grow; those that were missed are left out.
-            period = _period(trigger)
-            known.due = max((known.due or 0.0) + period, monotonic())
-            busy = self._under_way.get(hook.name, 0) > 0
-            skipped = busy and trigger.overlap == "skip"
-            known.fired += not skipped
-            known.done = 0 < trigger.limit <= known.fired
-            if not known.done:
-                self._set(hook, known.due)
-            if busy and trigger.overlap == "queue":
-                self._queued.add(hook.name)
-            if busy and trigger.overlap != "run":
-                return
+        known, trigger = self._known(hook), hook.trigger
+        overlap = trigger.overlap if isinstance(trigger, Every) else "run"
+        left_out = self._under_way[hook.name] > 0 and (
+            overlap == "skip" or (overlap == "queue" and hook.name in self._queued)
+        )
+        known.fired += not left_out
+        known.due = self._next(hook, known)
+        if known.due is not None:
+            self._set(hook, known.due)
+        if left_out:
+            return
+        if overlap == "queue" and self._under_way[hook.name]:
+            self._queued.add(hook.name)
         else:
-            known.due, known.done = None, True
-        self._soon(self._run_timed(hook))
+            self._subject.soon(self._run_timed(hook))
+
+    def _next(self, hook: Hook, known: HookState) -> float | None:
+        trigger = hook.trigger
+        if not isinstance(trigger, Every) or 0 < trigger.limit <= known.fired:
+            return None
+        assert known.since is not None
+        assert known.due is not None
+        # The clock may be read a little before what it was waited for.
+        return _next(trigger, known.since, max(monotonic(), known.due))
 
     async def _run_timed(self, hook: Hook) -> None:
         kind = "every" if isinstance(hook.trigger, Every) else "after"
-        await self.run(hook, {"kind": kind})
+        await self._run(hook, {"kind": kind})
         while hook.name in self._queued:
             self._queued.discard(hook.name)
-            await self.run(hook, {"kind": kind})
-
-    def _soon(self, work: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            await self._run(hook, {"kind": kind})
 
 
-def _period(trigger: After | Every) -> float:
+def _next(trigger: object, since: float, now: float) -> float:
+    """Return when a timer goes off next: whole periods after it has begun, so that they do not grow.
+
+    Args:
+        trigger: an `After`, or an `Every`, of whose times those that were missed are left out.
+        since: when it has begun.
+        now: the present time.
+    """
+    assert isinstance(trigger, (After, Every))
     if isinstance(trigger, After):
-        return trigger.seconds
-    return trigger.seconds + random.uniform(0, trigger.jitter)  # noqa: S311 - it only spreads them
+        return since + trigger.seconds
+    periods = floor((now - since) / trigger.seconds + _SAME) + 1
+    jitter = random.uniform(0, trigger.jitter)  # noqa: S311 - it only spreads them
+    return since + periods * trigger.seconds + jitter
+
+
+def _summary(outcome: Outcome) -> str:
+    reason = _last_line(outcome.error)
+    return f"{outcome.status}: {reason}" if reason else outcome.status
 
 
 def _last_line(text: str) -> str:

@@ -97,6 +97,12 @@ class Worker:
             except (WorkerError, MessageError, OSError) as error:
                 return Outcome("lost", None, str(error), loop.time() - began)
 
+    async def retire(self) -> None:
+        """End it when the calls that run, and those that wait for their turn, have ended."""
+        for _ in range(MOST_CALLS):
+            await self._places.acquire()
+        await self.close()
+
     async def close(self) -> None:
         """End it, and the calls that run."""
         self._closed = True

@@ -1,0 +1,230 @@
+"""A supervisor with a state directory of its own, of which nothing is left after a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from haconiwa_runtime import recorded
+from haconiwa_runtime.client import Connection, connect
+from haconiwa_supervision.resident import ResidentSupervisor
+
+from haconiwa_core import Container
+from haconiwa_core.errors import RecordError
+from haconiwa_core.host import gather
+from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.record import Process, Record
+from haconiwa_core.runtime.store import Store
+from haconiwa_core.runtime.supervisor import Start, control_socket
+
+LIMIT = 30.0
+"""Seconds after which what is waited for counts as lost."""
+
+HACONIWA = [sys.executable, "-m", "haconiwa_core"]
+
+
+class House:
+    """A state directory, and the supervisor that is started for it.
+
+    Attributes:
+        folder: of the test; what the test starts has it in its command lines.
+        store: with the records.
+        own: the folder of the supervisor's own files.
+        process: the supervisor that was started last.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store(folder / "state")
+        self.own = self.store.directory / ".supervisor"
+        self.socket = control_socket(self.store.directory)
+        self.environment = {**os.environ, "HACONIWA_STATE": str(self.store.directory)}
+        self.process: subprocess.Popen[str] | None = None
+
+    # The supervisor.
+
+    def open(self, *options: str, wait: bool = True, **how: Any) -> subprocess.Popen[str]:
+        """Start a supervisor in the foreground; wait until it has adopted what there is, and listens."""
+        command = [*HACONIWA, "supervise", "--state", str(self.store.directory), *options]
+        self.process = subprocess.Popen(command, text=True, **{"stdin": subprocess.DEVNULL, **how})
+        if wait:
+            self.until(self.listens)
+        return self.process
+
+    def listens(self) -> bool:
+        """Return whether somebody answers at the control socket."""
+        connection = connect(self.socket)
+        if connection is None:
+            return False
+        with connection:
+            # Any answer will do: it comes when all has been adopted.
+            with suppress(RecordError):
+                connection.ask("inspect", name="")
+        return True
+
+    def close(self, number: int = signal.SIGTERM) -> int:
+        """End the supervisor by a signal; return its status."""
+        assert self.process
+        self.process.send_signal(number)
+        return self.process.wait(LIMIT)
+
+    def kill(self) -> None:
+        """Kill the supervisor."""
+        assert self.close(signal.SIGKILL) == -signal.SIGKILL
+
+    # What is asked of it.
+
+    def connected(self) -> Connection:
+        """Return a connection to the supervisor."""
+        connection = connect(self.socket)
+        assert connection
+        return connection
+
+    def ask(self, do: str, **what: Any) -> Any:
+        """Ask the supervisor something, and return the value that it answers."""
+        with self.connected() as connection:
+            return connection.ask(do, **what).content["value"]
+
+    def start(self, *containers: Container, name: str | None = None, **options: Any) -> list[str]:
+        """Start containers in the background; return their names."""
+        wanted = Start([each.detached() for each in containers], self.store, Plugins(), name, **options)
+        return ResidentSupervisor().start(wanted)
+
+    def command(self, *arguments: str | Path, **how: Any) -> subprocess.Popen[str]:
+        """Begin to run the command line."""
+        pipes: dict[str, Any] = {name: subprocess.PIPE for name in ("stdout", "stderr")}
+        command = [*HACONIWA, *map(str, arguments)]
+        options = {"env": self.environment, "stdin": subprocess.DEVNULL, "text": True, **pipes, **how}
+        return subprocess.Popen(command, **options)
+
+    def run(self, *arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
+        """Run the command line to its end."""
+        with self.command(*arguments, **how) as process:
+            out, err = process.communicate(timeout=LIMIT)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    # What there is.
+
+    def record(self, name: str) -> Record:
+        """Return the record of a container."""
+        return self.store.read(name)
+
+    def first(self, name: str) -> Process:
+        """Return the first process of a container that runs."""
+        child = self.store.read(name).child
+        assert child
+        return child
+
+    def is_alive(self, process: Process) -> bool:
+        """Return whether a process has not ended."""
+        return process in (Process.of(process.pid),) and _state_of(process.pid) != "Z"
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return the events so far, of one container or all."""
+        try:
+            lines = (self.own / "events.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        told = [json.loads(line) for line in lines]
+        return [event for event in told if name in (None, event["container"])]
+
+    def faults(self) -> list[str]:
+        """Return what the supervisor has done wrong."""
+        return [event["reason"] for event in self.events() if event["event"] == "fault"]
+
+    def traces(self, prefix: str) -> dict[str, list[str]]:
+        """Return what containers whose names begin like this have on the host, apart from records that have ended."""
+        trees = [Path(tree.mount) for tree in gather().cgroups]
+        groups = {str(path) for tree in trees for path in tree.glob(f"*/{prefix}*")}
+        mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if prefix in line]
+        alive = [name for name in self.store.names() if recorded.find(self.store, name).state != "exited"]
+        return {"groups": sorted(groups), "mounts": mounts, "alive": alive, "processes": self.processes()}
+
+    def processes(self) -> list[str]:
+        """Return the command lines of all processes of this test."""
+        return [line for _, line in self._processes()]
+
+    def _processes(self) -> Iterator[tuple[int, str]]:
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if str(self.folder) in line and int(path.name) != os.getpid():
+                    yield int(path.name), line
+
+    @staticmethod
+    def until(condition: Callable[[], Any], timeout: float = LIMIT) -> Any:
+        """Wait until something is true, and return it."""
+        deadline = time.monotonic() + timeout
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.005)
+        return found
+
+    def clear(self) -> None:
+        """End all containers and the supervisor, and see that no process of them is left."""
+        if self.process and self.process.poll() is None:
+            self.close()
+        for name in self.store.names():
+            recorded.remove(self.store, name, force=True)
+
+        def only_the_keeper() -> bool:
+            left = list(self._processes())
+            if not all("keeper.py" in line for _, line in left):
+                return False
+            for pid, _ in left:
+                # It would end by itself after a while.
+                os.kill(pid, signal.SIGTERM)
+            return not left
+
+        try:
+            self.until(only_the_keeper, 10)
+        except AssertionError:
+            left = list(self._processes())
+            for pid, _ in left:
+                os.kill(pid, signal.SIGKILL)
+            raise AssertionError(f"these were left: {left}") from None
+
+
+def _state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """Return a state directory without a supervisor."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: real containers")
+    monkeypatch.delenv("HACONIWA_SOCKET", raising=False)
+    house = House(tmp_path)
+    yield house
+    house.clear()
+
+
+@pytest.fixture
+def define(tmp_path: Path) -> Callable[..., Path]:
+    """Return what writes a definition file."""
+
+    def write(text: str, name: str = "definition.py") -> Path:
+        path = tmp_path / name
+        path.write_text(f"from haconiwa_core import Container\nfrom haconiwa_supervision import Ready, Supervision\n{text}")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def python() -> Callable[[str], Sequence[str]]:
+    """Return what makes the command of a small program."""
+    return lambda source: (sys.executable, "-I", "-S", "-c", source)
