@@ -1,13 +1,14 @@
 """A full processor while it warms up, a tenth of one afterwards: `haconiwa run cpu_burst.py`.
 
-A quota that is right for years of service makes the first seconds slow, in which caches are filled and code is compiled.
+A quota that is right for years of service makes the first seconds slow, in which code is compiled and caches are
+filled.
 """
 
 from haconiwa_cgroup import Cgroup
 from haconiwa_ns_pid import PidNamespace
+from haconiwa_supervision import Context
 
 from haconiwa_core import Container
-from haconiwa_supervision import Context
 
 burst = Container(
     "burst",

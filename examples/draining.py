@@ -5,9 +5,9 @@ from pathlib import Path
 import haconiwa_lifetime
 from haconiwa_ns_net import NetNamespace
 from haconiwa_ns_pid import PidNamespace
+from haconiwa_supervision import Ready, Supervision
 
 from haconiwa_core import Container
-from haconiwa_supervision import Ready, Supervision
 
 server = Container(
     "server",

@@ -6,9 +6,9 @@ afterwards, so that the limit does not swing (hysteresis).
 
 from haconiwa_cgroup import Cgroup
 from haconiwa_ns_pid import PidNamespace
+from haconiwa_supervision import Context
 
 from haconiwa_core import Container
-from haconiwa_supervision import Context
 
 MIB = 1 << 20
 FLOOR, CEILING = 64 * MIB, 512 * MIB

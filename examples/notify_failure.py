@@ -3,8 +3,9 @@
 import json
 from urllib.request import Request, urlopen
 
-from haconiwa_core import Container
 from haconiwa_supervision import Context
+
+from haconiwa_core import Container
 
 WEBHOOK = "http://127.0.0.1:9000/failures"
 

@@ -1,14 +1,14 @@
 """A container that is given more or less of a processor while it runs: `haconiwa run --name service scale.py`.
 
-`haconiwa signal service TTIN` gives it a tenth more, TTOU a tenth less, `haconiwa call service scale --arg cpu=1.5` that
-much, and `haconiwa call service usage` tells what it uses.
+`haconiwa signal service TTIN` gives it a tenth of a processor more, TTOU a tenth less,
+`haconiwa call service scale --arg cpu=1.5` that much, and `haconiwa call service usage` tells what it uses.
 """
 
 from haconiwa_cgroup import Cgroup
 from haconiwa_ns_pid import PidNamespace
+from haconiwa_supervision import Context
 
 from haconiwa_core import Container
-from haconiwa_supervision import Context
 
 LEAST, MOST = 0.1, 2.0
 

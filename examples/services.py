@@ -6,9 +6,9 @@
 from pathlib import Path
 
 from haconiwa_ns_pid import PidNamespace
+from haconiwa_supervision import Ready, Supervision
 
 from haconiwa_core import Container
-from haconiwa_supervision import Ready, Supervision
 
 FOLDER = Path(__file__).with_name("services")
 DB_PORT, WEB_PORT = 15432, 18080

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Slow(BaseHTTPRequestHandler):
     """What takes two seconds."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         time.sleep(2)
         self.send_response(200)
         self.end_headers()

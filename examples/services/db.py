@@ -9,7 +9,7 @@ import time
 class Answer(socketserver.BaseRequestHandler):
     """What it tells everybody."""
 
-    def handle(self):
+    def handle(self) -> None:
         self.request.sendall(b"42\n")
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 PORT, DB_PORT = map(int, sys.argv[1:])
 
 
-def ask():
+def ask() -> bytes:
     """Return the database's answer."""
     with socket.create_connection(("127.0.0.1", DB_PORT)) as db:
         return db.recv(100)
@@ -17,7 +17,7 @@ def ask():
 class Page(BaseHTTPRequestHandler):
     """The only page."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         text = ask()
         self.send_response(200)
         self.end_headers()

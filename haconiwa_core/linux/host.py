@@ -193,6 +193,22 @@ def descendants(pid: int) -> list[tuple[int, int]]:
     return [(child, processes[child][1]) for child in below[1:]]
 
 
+def zombie_status(pid: int) -> int | None:
+    """Return the wait status of a process that has ended and was not reaped (exit_code in proc_pid_stat(5)).
+
+    Returns:
+        None if the process is none of these, or this one may not know.
+    """
+    try:
+        # Who may not read this either is told 0 as the status of any process.
+        with open(f"/proc/{pid}/io", "rb") as allowed, open(f"/proc/{pid}/stat", "rb") as file:
+            allowed.read()
+            state, *fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    return int(fields[48]) if state == b"Z" else None
+
+
 def is_init(pid: int) -> bool:
     """Return whether a process is the first one of a pid namespace below this one's (NSpid in proc_pid_status(5))."""
     try:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux import constants as c
-from haconiwa_core.linux.host import descendants, is_init
+from haconiwa_core.linux.host import descendants, is_init, zombie_status
 
 _REAPED_BY_OTHERS = 1.0
 _POLL = 0.005
@@ -89,7 +89,7 @@ class Child:
         except ChildProcessError:
             if with_group:
                 _kill_group(self.pid, self.pidfd)
-            return _end_of_no_child(self.pidfd)
+            return _end_of_no_child(self.pid, self.pidfd)
         finally:
             os.close(self.pidfd)
         return _end(status, Usage(used.ru_utime, used.ru_stime, used.ru_maxrss))
@@ -171,12 +171,22 @@ def _wait_status(pidfd: int) -> int | None:
     return status if mask & c.PIDFD_INFO_EXIT else None
 
 
-def _end_of_no_child(pidfd: int) -> End:
-    """Tell how a process has ended that another one reaps, or has reaped; the kernel knows it after that only."""
+def _end_of_no_child(pid: int, pidfd: int) -> End:
+    """Tell how a process has ended that another one reaps, or has reaped."""
     deadline = time.monotonic() + _REAPED_BY_OTHERS
-    while (status := _wait_status(pidfd)) is None and time.monotonic() < deadline:
+    while (status := _zombie_status(pid, pidfd)) is None and (status := _wait_status(pidfd)) is None:
+        if time.monotonic() > deadline:
+            return End(None, "unknown", None)
         time.sleep(_POLL)
-    return End(None, "unknown", None) if status is None else _end(status, None)
+    return _end(status, None)
+
+
+def _zombie_status(pid: int, pidfd: int) -> int | None:
+    status = zombie_status(pid)
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, 0)  # Still not reaped, so the pid has meant this process.
+        return status
+    return None
 
 
 def _kill_group(leader: int, pidfd: int) -> None:

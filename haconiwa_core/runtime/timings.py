@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping
 from itertools import pairwise
 from time import monotonic_ns
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
-from haconiwa_core.errors import RecordError
 from haconiwa_core.planning.plan import CORE, Plan
-from haconiwa_core.runtime.store import Claim, Store, read_file
+from haconiwa_core.runtime.store import Claim
 from haconiwa_core.stages import Stage
 
 FILE_NAME = "timings.json"
@@ -95,7 +94,7 @@ class Timeline:
         return tuple(spans)
 
     def write(self, claim: Claim) -> None:
-        """Write the parts beside the record, for `read_timings`.
+        """Write the parts beside the record.
 
         Raises:
             RecordError: they cannot be written.
@@ -113,32 +112,3 @@ class Timeline:
 
     def _now(self) -> int:
         return monotonic_ns() - self._held
-
-
-def read_timings(store: Store, name: str) -> tuple[Span, ...]:
-    """Return the parts of a container's last start.
-
-    Raises:
-        RecordError: there is no such container, or its timings are not kept, or damaged.
-    """
-    path = store.directory / name / FILE_NAME
-    text = read_file(path)
-    if text is None:
-        store.read(name)
-        raise RecordError(f"no timings of {name} are kept; of one in the foreground they are when it has ended")
-    try:
-        data = json.loads(text)
-        if data["version"] != VERSION:
-            raise ValueError(f"they are not of version {VERSION}")
-        return tuple(_checked(Span(*item)) for item in data["spans"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RecordError(f"{path} is damaged: {error!r}") from error
-
-
-def _checked(span: Span) -> Span:
-    texts, numbers = span[:4], span[4:]
-    if span.lane not in get_args(Lane) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{span.lane!r} has no such part")
-    if not all(type(number) is int for number in numbers) or not 0 <= span.begin <= span.end:
-        raise ValueError("a part ends before it begins")
-    return span

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from haconiwa_core import Container
     from haconiwa_supervision import Context
+
+    from haconiwa_core import Container
 
 __all__ = ["attach", "attach_idle"]
 

@@ -31,7 +31,10 @@ from haconiwa_supervision import Supervision
 WORKER = """
 worker = Container(
     "worker",
-    command=["sh", "-c", "trap 'sleep 1; echo finished; exit 0' USR1; trap 'exit 9' TERM; while :; do sleep 0.05; done"],
+    command=[
+        *("sh", "-c"),
+        "trap 'sleep 1; echo finished; exit 0' USR1; trap 'exit 9' TERM; while :; do sleep 0.05; done",
+    ],
     features=[Supervision({options})],
 )
 """
@@ -71,8 +74,8 @@ class Place:
         deadline = time.monotonic() + PATIENCE
         while left := self._processes():
             assert time.monotonic() < deadline, f"these are left: {left}"
-            for pid, command in left.items():
-                if "keeper" in command:
+            if all("keeper.py" in command for command in left.values()):
+                for pid in left:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGTERM)
             time.sleep(0.05)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from haconiwa_core.container import Container
 from haconiwa_core.runtime.processes import is_readable
+from haconiwa_core.runtime.timings import Span
 from haconiwa_runtime.forks import Forked
 from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run
@@ -107,6 +108,11 @@ class AsyncRunningContainer:
     def state(self) -> Literal["running", "exited"]:
         """Whether the first process has ended."""
         return self._container.state
+
+    @property
+    def timings(self) -> tuple[Span, ...]:
+        """As `RunningContainer.timings`."""
+        return self._container.timings
 
     async def wait(self, timeout: float | None = None) -> int | None:
         """As `RunningContainer.wait`."""

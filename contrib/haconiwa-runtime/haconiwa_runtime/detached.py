@@ -18,7 +18,7 @@ from typing import NoReturn
 import haconiwa_core
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.host import gather
-from haconiwa_core.launch.choice import choose_launcher
+from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan_all
@@ -81,7 +81,7 @@ def _supervise(plan: Plan, wanted: Start, answers: int) -> NoReturn:
         adopt_orphans(True)
         used = choose_launcher(wanted.launcher)
         try:
-            running = start(plan, claim, {}, launcher=used, orphan="keep")
+            running = _started(plan, claim, used)
         finally:
             used.close()
         command = _watching(claim, running, wanted.remove)
@@ -96,6 +96,17 @@ def _supervise(plan: Plan, wanted: Start, answers: int) -> NoReturn:
         raise
     finally:
         os._exit(1)
+
+
+def _started(plan: Plan, claim: Claim, launcher: Launcher) -> Running:
+    running = start(plan, claim, {}, launcher=launcher, orphan="keep")
+    try:
+        running.keep_timings()
+    except BaseException:
+        running.kill()
+        running.finish(remove=True)
+        raise
+    return running
 
 
 def _tell(answers: int, **what: object) -> None:

@@ -18,8 +18,10 @@ from haconiwa_core.runtime.processes import End, is_readable
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import Created
+from haconiwa_core.runtime.timings import Span
 from haconiwa_runtime.logs import read_log
 from haconiwa_runtime.runs import MAX_OUTPUT, Attached, Result, Run, prepared
+from haconiwa_runtime.timings import read_timings
 
 if TYPE_CHECKING:
     from haconiwa_runtime.runtime import Runtime
@@ -222,6 +224,18 @@ class RunningContainer:
         if self not in self._owners:
             raise RecordError(f"the container {self.name} was removed, and its log with it")
         return read_log(self._running.log.parent)
+
+    @property
+    def timings(self) -> tuple[Span, ...]:
+        """How long each part of its last start has taken.
+
+        Raises:
+            RecordError: it was removed, and its timings with it.
+        """
+        self._check_process()
+        # Until they are written beside the record.
+        timeline = self._running.timeline
+        return timeline.spans() if timeline else read_timings(self._runtime._store, self.name)
 
     def remove(self) -> None:
         """Kill it if it still runs, and forget its record and its log; the name can be used again.

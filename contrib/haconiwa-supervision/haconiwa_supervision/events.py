@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
 FILE_NAME = "events.jsonl"
+OLDER_NAME = "events.jsonl.1"
 
-_FILE_LIMIT = 4 << 20
+FILE_LIMIT = 4 << 20
+VALUE_LIMIT = 16 << 10
+"""Characters that are told of one value as JSON, where an event would be longer than that."""
+
+_TAIL = 1 << 20
+_NO_FILE = -1
+
+Event = Mapping[str, Any]
 
 
 class Events:
@@ -22,49 +33,25 @@ class Events:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
-        self._listeners: dict[int, Callable[[Mapping[str, Any]], None]] = {}
+        self._folder = folder
+        self._listeners: dict[int, Callable[[Event], None]] = {}
         self._number = 0
-        self._file = self._opened()
-        self._size = os.fstat(self._file).st_size
+        self._file = _NO_FILE
+        self._size = 0
+        self._not_kept = 0
+        self._last = max((event["id"] for event in _tail(folder)), default=0)
 
     def emit(self, event: str, container: str, **more: Any) -> None:
-        """Tell an event.
+        """Tell an event, whatever becomes of the file.
 
         Args:
-            event: its name.
-            container: of the instance, "" for what concerns all of a file.
+            event: its kind; see `kinds`.
+            container: of the instance, "" for what concerns no single one.
             more: what else is to be said, as JSON has it.
         """
-        told = {"time": time.time(), "event": event, "container": container, **more}
-        line = json.dumps(told, separators=(",", ":"), default=str).encode() + b"\n"
-        # Whole or not at all: a disk that is full must not end what is supervised.
-        try:
-            if self._size + len(line) > _FILE_LIMIT:
-                self._rotate()
-            self._size += os.write(self._file, line)
-        except OSError as error:
-            told["not_kept"] = error.strerror
-        for listener in list(self._listeners.values()):
-            listener(told)
-
-    def listen(self, listener: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
-        """Let a function be called with each event from now on; return what ends that."""
-        self._number += 1
-        number = self._number
-        self._listeners[number] = listener
-        return lambda: self._listeners.pop(number, None) and None
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
-
-    def _rotate(self) -> None:
-        os.replace(self._path, self._path.with_suffix(".jsonl.1"))
-        former, self._file = self._file, self._opened()
-        os.close(former)
-        self._size = 0
-
-    def _opened(self) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(self._path, flags, 0o600)
+        if self._not_kept and self._can_write():
+            count, self._not_kept = self._not_kept, 0
+            self.emit("not kept", "", count=count, reason=os.strerror(ENOSPC))
+        # It goes on growing where the clock is set back, and where those before could not be kept.
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        told = {"id": self._last, "time": time.time(), "event": event, "container": container, **more}

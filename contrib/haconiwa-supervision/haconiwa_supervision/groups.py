@@ -69,6 +69,21 @@ class Group:
             await self._end_all(str(error))
             raise
 
+    async def start_again(self, member: Supervised) -> None:
+        """Start one again that has ended for good; if it is the only one that is left, as a new group.
+
+        Raises:
+            HaconiwaError: it could not be started; it is let go of.
+        """
+        try:
+            await self._check_hooks()
+            if len(self.members) == 1:
+                await self._fire("file_setup", containers=self.names)
+        except BaseException:
+            member.let_go(remove=False)
+            raise
+        await member.start_again()
+
     async def _check_hooks(self) -> None:
         """Let the worker read the definition now: a later version of the file may be another.
 
@@ -81,8 +96,8 @@ class Group:
                 continue
             known = await member.supervisor.worker_of(member).start()
             if missing := wanted.difference(known.get(member.definition.container.name, ())):
-                hooks = ", ".join(sorted(missing))
-                raise HaconiwaError(f"{member.definition.file} has changed while it was read: it has no hook {hooks}")
+                there = member.definition.file or f"the program that has started {member.name}"
+                raise HaconiwaError(f"{there} has no hook {', '.join(sorted(missing))} any more")
 
     async def _plan(self) -> None:
         """Plan all, so that all that is wrong is told at once."""

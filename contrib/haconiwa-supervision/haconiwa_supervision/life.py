@@ -13,13 +13,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
-from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, SetupError
+from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, RecordError, SetupError
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.processes import End, kill_all
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.store import CHANGES_NAME
 from haconiwa_supervision import Ready, notify
 from haconiwa_supervision.executing import execute
 from haconiwa_supervision.hooks.firing import Firing
@@ -87,6 +88,8 @@ class Life:
         self.firing.disarm()
         state = self._container.state
         state.started, state.ready, state.seen = monotonic(), None, {}
+        # What was changed in a former life is not in force in this one.
+        (self._container.claim.directory / CHANGES_NAME).unlink(missing_ok=True)
         # Who comes after a crash finds what to go on with.
         self._container.note()
         try:
@@ -101,7 +104,6 @@ class Life:
         self._begun.set()
         state.started = monotonic()
         self._container.emit("started", pid=self.running.pid, restarts=state.restarts)
-        self._supervisor.keep_timings(self._container)
         await self._container.or_fault(self._supervisor.keeper.hold(self._container.name, self._held))
 
     async def _started(self, plan: Plan, streams: Mapping[str, int]) -> Running:
@@ -127,7 +129,7 @@ class Life:
 
     def _start(self, plan: Plan, streams: Mapping[str, int]) -> Running:
         state = self._container.state
-        return start(
+        running = start(
             plan,
             self._container.claim,
             streams,
@@ -136,6 +138,11 @@ class Life:
             moment=self._moment,
             again=state.restarts > 0,
         )
+        try:
+            running.keep_timings()
+        except RecordError as error:
+            self._supervisor.loop.call_soon_threadsafe(self._supervisor.fault, self._container.name, error)
+        return running
 
     def _moment(self, event: str, pid: int) -> None:
         """Run the hooks of an event of the start, in whose thread this is called; the child waits meanwhile."""

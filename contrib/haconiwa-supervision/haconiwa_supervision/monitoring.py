@@ -53,12 +53,22 @@ class Monitoring:
             sources = await supervisor.work(partial(_sources, running.record))
             if self._ended:
                 return
-            self._watch = supervisor.watcher.watch(sources, self._happens, container.state.seen)
+            # Its group is as new as the container: what was counted before now has not been told.
+            seen = dict.fromkeys((source.file for source in sources), 0) | container.state.seen
+            self._watch = supervisor.watcher.watch(sources, self._happens, seen)
             for hook, trigger in container.firing.pressures:
                 self._watch.on_pressure(running.record.group, trigger, partial(container.firing.pressed, hook))
         except (OSError, HaconiwaError) as error:
             if not self._ended:
                 supervisor.fault(container.name, error)
+
+    async def renew(self) -> None:
+        """Watch for the pressure that other hooks want by now."""
+        if self._watch:
+            self._container.state.seen = self._watch.seen
+            self._watch.close()
+            self._watch = None
+            await self.begin()
 
     def end(self) -> None:
         """Look for the last time, when its first process has ended, and watch no more."""

@@ -11,6 +11,7 @@ from haconiwa_runtime.messages import DESCRIPTOR_LIMIT, close_all
 
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.hooks.hook import catchable_signals
+from haconiwa_supervision.reloading import reload
 from haconiwa_supervision.server import Conversation, Handler
 from haconiwa_supervision.supervised import Supervised
 from haconiwa_supervision.supervisor import Supervisor
@@ -36,6 +37,8 @@ class Requests:
             "retire": self._retire,
             "remove": self._remove,
             "restart": self._restart,
+            "reload": self._reload,
+            "attached": self._attached,
             "update": self._update,
             "signal": self._signal,
             "call": self._call,
@@ -163,7 +166,17 @@ class Requests:
         await container.stop(0.0, "removed")
 
     async def _restart(self, request: Request) -> Any:
-        await self._of(request).restart(_seconds(request))
+        if request["name"] in self._supervisor.containers:
+            await self._of(request).restart(_seconds(request))
+        else:
+            await self._supervisor.start_again(request["name"])
+
+    async def _reload(self, request: Request) -> Any:
+        found = await reload(self._of(request), request["definition"], apply=bool(request["apply"]))
+        return [item._asdict() for item in found]
+
+    async def _attached(self, request: Request) -> Any:
+        self._of(request).attached([str(word) for word in request["command"]])
 
     async def _update(self, request: Request) -> Any:
         await self._of(request).update(request["sections"])
@@ -180,7 +193,7 @@ class Requests:
             )
 
     async def _call(self, request: Request) -> Any:
-        outcome = await self._of(request).firing.call(request["command"], request["args"])
+        outcome = await self._of(request).firing.call(str(request["command"]), dict(request["args"]))
         if outcome.status != "returned":
             raise HaconiwaError(f"{request['command']}: {outcome.status}: {outcome.error.strip()}")
         return outcome.value

@@ -207,7 +207,7 @@ class Supervised:
             self.supervisor.fault(self.name, error)
         self.state.ended, self.state.waits_until = True, None
         self.note()
-        self._let_go(remove=self._is_clean and self.state.remove)
+        self.let_go(remove=self._is_clean and self.state.remove)
 
     async def _life(self, *, adopted: bool = False) -> float | None:
         self._is_clean = await self.life.live(adopted=adopted)
@@ -270,9 +270,14 @@ class Supervised:
 
     def give_up(self) -> None:
         """Let go of one whose first start has failed, or was not begun: nothing is left of it."""
-        self._let_go(remove=True)
+        self.let_go(remove=True)
 
-    def _let_go(self, *, remove: bool) -> None:
+    def let_go(self, *, remove: bool) -> None:
+        """Keep it no more.
+
+        Args:
+            remove: forget its record and its log, too.
+        """
         for descriptor in self._streams.values():
             os.close(descriptor)
         self._streams = {}
@@ -401,6 +406,26 @@ class Supervised:
         self.container = replace(container, hooks=self.container.hooks).at(self.container.place)
         self.emit("updated")
         self.firing.fire_soon("after_update")
+
+    async def take(self, definition: Definition, hooks: Sequence[Hook]) -> None:
+        """Let it have another definition: its hooks now, all else with its next start.
+
+        Args:
+            definition: another version of the present one.
+            hooks: of that, and of its plugins.
+
+        Raises:
+            WorkerError: the file cannot be read.
+        """
+        self.definition, self.state.definition = definition, definition.data
+        self.soon(self.supervisor.workers.renew(self.state.group))
+        await asyncio.sleep(0)  # From here on, hooks run in another worker.
+        if any(not hook.function for hook in definition.container.hooks):
+            await self.supervisor.worker_of(self).start()
+        self.container = replace(self.container, hooks=definition.container.hooks).at(definition.container.place)
+        self.firing.change(hooks, ready=self.state.ready is not None, runs=self.life.runs)
+        await self.life.monitoring.renew()
+        self.note()
 
     # What others know of it.
 

@@ -156,6 +156,28 @@ class Supervisor:
         self.idle.clear()
         return container
 
+    async def start_again(self, name: str) -> None:
+        """Start a container again that has ended for good, and was not forgotten, under its name.
+
+        Raises:
+            RecordError: there is none, or it cannot be started again.
+            HaconiwaError: it could not be started; its record stays.
+        """
+        claim = self.store.take_over(name) if name in self.store.names() else None
+        if claim is None:
+            raise RecordError(f"no container named {name} is supervised")
+        try:
+            state, record = read_state(claim.directory), self.store.read(name)
+            if state is None or record.status != "exited" or record.undo:
+                raise RecordError(f"{name} was not kept by this supervisor, or could not be cleaned up")
+            definition = await self.work(partial(self.plans.definition, state.definition))
+            state.caller = None
+            container = Supervised(self, claim, definition, state)
+        except BaseException:
+            claim.release()
+            raise
+        await self._is_of_group(container).start_again(container)
+
     # Going on with what a former supervisor has left.
 
     async def _adopt_all(self) -> None:
@@ -235,9 +257,10 @@ class Supervisor:
         if state.caller:
             self._watch_caller(container, Process(*state.caller))
 
-    def _is_of_group(self, container: Supervised) -> None:
+    def _is_of_group(self, container: Supervised) -> Group:
         group = self._groups.setdefault(container.state.group, Group(container.state.group))
         group.add(self._taken(container))
+        return group
 
     async def _hooks_of(self, definition: Definition, claim: Claim) -> Sequence[Hook]:
         """Return the hooks of a container that runs, also if it could not be started any more."""
@@ -287,9 +310,6 @@ class Supervisor:
     def worker_of(self, container: Supervised) -> Worker:
         """Return the worker that runs a container's hooks."""
         return self.workers.of(container.state.group, container.definition.file)
-
-    def keep_timings(self, container: Supervised) -> None:
-        """Write down how long each part of its start has taken."""
 
     def has_finished(self, container: Supervised) -> None:
         """Forget a container that has ended for good."""

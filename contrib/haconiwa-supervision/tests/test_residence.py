@@ -149,7 +149,7 @@ def ask(c):
         house.kill()
         house.open()
         time.sleep(0.4)
-    house.until(lambda: house.ask("inspect", name="web")["hooks"]["tick"]["done"])
+    house.until(lambda: house.ask("inspect", name="web")["hooks"]["tick"]["fired"] == 12)
     house.until(lambda: "later" in said.read_text())
     lines = said.read_text().splitlines()
     # A call that is killed with the supervisor has been begun: what it has done by then is done.

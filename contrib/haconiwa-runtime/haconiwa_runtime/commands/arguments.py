@@ -5,13 +5,18 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace as Options
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.recorded import LIVE, find_all
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _LONGEST = 1e6
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_names(parser: ArgumentParser, *, all: bool = False) -> None:
@@ -68,3 +73,15 @@ def seconds(text: str) -> float:
     if not 0 <= value <= _LONGEST:
         raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {_LONGEST:.0f}")
     return value
+
+
+def moment(text: str) -> datetime:
+    """Return a moment of the past, such as 10m, or one that is told, such as 2026-01-31T12:00:00Z."""
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        if text[-1:] in _UNITS:
+            return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: float(text[:-1])})
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"{text!r} is neither like 10m nor like 2026-01-31T12:00:00Z") from None

@@ -21,6 +21,7 @@ from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.store import Store
+from haconiwa_runtime.client import ask_about
 from haconiwa_runtime.recorded import find
 
 HELP = "run a command in a running container, confined as its first process is: exec NAME -- COMMAND"
@@ -56,7 +57,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def main(options: Options, log: Log) -> int:
     """Run the command in the foreground; return its exit status, 128 + n for a signal n."""
-    found = find(Store(), options.name)
+    store = Store()
+    found = find(store, options.name)
     if found.state == "paused":
         raise HaconiwaError(
             f"the container {options.name} is paused, and what enters it would be, too; unpause it first"
@@ -66,6 +68,10 @@ def main(options: Options, log: Log) -> int:
     planned = plan(_changed(running, options, plugins), gather(), plugins, "attach", running=running)
     with Forwarding() as forwarding, closing(choose_launcher(options.launcher)) as launcher:
         process = forwarding.start(lambda: attach(planned, options.name, found.child, _STREAMS, launcher))
+        try:
+            ask_about(store, options.name, "attached", command=list(planned.container.command))
+        except HaconiwaError as error:
+            log.warning(f"its supervisor could not be told, whose hooks wait for that: {error}")
         status = process.reap(with_group=False).exit_status
     return EXIT_SETUP if status is None else status
 

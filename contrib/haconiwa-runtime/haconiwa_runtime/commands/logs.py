@@ -11,6 +11,7 @@ from itertools import groupby
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
+from haconiwa_runtime.commands.arguments import moment
 from haconiwa_runtime.logs import Part, open_log
 from haconiwa_runtime.recorded import find
 
@@ -18,7 +19,6 @@ HELP = "print what a container has written to its log"
 
 _POLL = 0.05
 _BATCH = 1 << 16
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--tail", type=_lines, metavar="N", help="the last N lines only")
     parser.add_argument(
         "--since",
-        type=_moment,
+        type=_stamp,
         metavar="TIME",
         help="what was written in the last 90s, 10m, 2h or 1d, or since a time like 2026-01-31T12:00:00Z",
     )
@@ -111,15 +111,6 @@ def _lines(text: str) -> int:
     return int(text)
 
 
-def _moment(text: str) -> bytes:
+def _stamp(text: str) -> bytes:
     """Return a moment as the stamp of a line has it."""
-    from datetime import UTC, datetime, timedelta
-
-    try:
-        if text[-1:] in _UNITS:
-            moment = datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: float(text[:-1])})
-        else:
-            moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is neither like 10m nor like 2026-01-31T12:00:00Z") from None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()
+    return moment(text).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()

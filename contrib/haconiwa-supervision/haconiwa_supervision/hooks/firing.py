@@ -128,12 +128,13 @@ class Firing:
         if known.due is not None:
             self._set(hook, known.due)
 
-    def change(self, hooks: Sequence[Hook], *, ready: bool) -> None:
+    def change(self, hooks: Sequence[Hook], *, runs: bool, ready: bool) -> None:
         """Take other hooks: new timers begin now, those that are gone stop, and those that are the same go on.
 
         Args:
             hooks: instead of the present ones.
-            ready: whether the container is.
+            runs: whether the container does.
+            ready: whether it is.
         """
         former = {hook.name: hook.trigger for hook in self.hooks}
         self.hooks = tuple(hooks)
@@ -143,7 +144,7 @@ class Firing:
             state.hooks.pop(name, None)
             self._stop_timer(name)
         for hook in hooks:
-            if isinstance(hook.trigger, (After, Every)) and (ready or not hook.trigger.after_ready):
+            if runs and isinstance(hook.trigger, (After, Every)) and (ready or not hook.trigger.after_ready):
                 # The function that it calls is another one, even where nothing else is.
                 self._stop_timer(hook.name)
                 self._begin(hook, now)
