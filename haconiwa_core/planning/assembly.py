@@ -101,11 +101,12 @@ def _processes(
         if adopted:
             gates.append(Gate(Stage.ENTER, Stage.ADOPT))
             process.append(_core(Stage.ENTER, linux.wait_at_gate, Stage.ENTER))
-        if timed:
-            process.append(_core(Stage.ENTER, linux.note_time, Stage.ENTER))
+            process += _clock(Stage.ENTER) if timed else ()
         if not early:
             process.append(_core(Stage.ENTER, linux.set_dumpable, False))
-        processes.append(process + enter)
+        process += enter
+        process += _clock(Stage.CLONE) if timed and not _joins_time(enter) else ()
+        processes.append(process)
     gates.append(Gate(Stage.ADOPT, None if adopted else Stage.ADOPT))
     child = [
         _core(Stage.CLONE, linux.clone, flags, *into),
@@ -125,8 +126,7 @@ def _processes(
             own = [planned for planned in steps if planned.step.stage is stage]
             if stage is Stage.SETTLE:
                 own.insert(0, _core(stage, linux.set_dumpable, False))
-            if own and timed:
-                child.append(_core(stage, linux.note_time, stage))
+            child += _clock(stage) if own and timed else ()
             child += own
             timed = timed and not (own and (stage in _MAY_FORBID or _joins_time(own)))
     return [*processes, child], tuple(gates)
@@ -140,6 +140,10 @@ def _new_kinds(planning: Planning) -> int:
             if not namespace.joined:
                 flags |= namespace.flag & ~_NOT_BY_CLONE
     return flags
+
+
+def _clock(stage: Stage) -> tuple[PlannedStep, ...]:
+    return (_core(stage, linux.note_time, stage),)
 
 
 def _joins_time(steps: Sequence[PlannedStep]) -> bool:

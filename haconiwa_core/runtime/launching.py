@@ -77,7 +77,7 @@ class Launching:
         """
         self._host_stage(Stage.PREPARE)
         self._happens(Stage.PREPARE, "after_prepare", 0)
-        self.timeline.child_goes_on(Stage.CLONE)
+        self.timeline.child_goes_on(Stage.CLONE if self._last_process == 0 else Stage.ENTER)
         descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
         try:
             self._channel = self._launcher.launch(self._plan.program, descriptors)

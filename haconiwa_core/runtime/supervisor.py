@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 GROUP = "haconiwa.v1.supervisors"
 PROCESS, RESIDENT = "process", "resident"
 SOCKET_VARIABLE = "HACONIWA_SOCKET"
+FOLDER_NAME = ".supervisor"
+"""In a state directory: what the resident supervisor has for itself."""
 
 _PROVIDERS = {PROCESS: "haconiwa-runtime", RESIDENT: "haconiwa-supervision"}
 
@@ -84,7 +86,7 @@ class ResidentSupervisor(Supervisor, Protocol):
 
 def control_socket(directory: Path) -> Path:
     """Return the socket of the resident supervisor of a state directory, which may not be there."""
-    return Path(os.environ.get(SOCKET_VARIABLE) or directory / ".supervisor" / "control")
+    return Path(os.environ.get(SOCKET_VARIABLE) or directory / FOLDER_NAME / "control")
 
 
 def resident_for(containers: Sequence[Container], store: Store) -> ResidentSupervisor | None:

@@ -3,55 +3,94 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from errno import ENOSPC
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-FILE_NAME = "events.jsonl"
-OLDER_NAME = "events.jsonl.1"
+from haconiwa_supervision.event_files import Event, EventFile, last_id
 
-FILE_LIMIT = 4 << 20
 VALUE_LIMIT = 16 << 10
-"""Characters that are told of one value as JSON, where an event would be longer than that."""
+"""Characters of JSON that are told of a value at most."""
 
-_TAIL = 1 << 20
-_NO_FILE = -1
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
-Event = Mapping[str, Any]
+Listener = Callable[[Event], None]
 
 
 class Events:
     """The events of one supervisor.
 
     Args:
-        folder: in which they are kept: the last 4 to 8 MiB of them, as lines of JSON.
+        folder: in which they are kept: the last 4 to 8 MiB of them.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._listeners: dict[int, Callable[[Event], None]] = {}
+        self._file = EventFile(folder)
+        self._last = last_id(folder)
+        self._listeners: dict[int, Listener] = {}
         self._number = 0
-        self._file = _NO_FILE
-        self._size = 0
-        self._not_kept = 0
-        self._last = max((event["id"] for event in _tail(folder)), default=0)
+        self._left_out = 0
+        self._reason = ""
 
     def emit(self, event: str, container: str, **more: Any) -> None:
-        """Tell an event, whatever becomes of the file.
+        """Tell an event, whether it can be kept or not.
 
         Args:
             event: its kind; see `kinds`.
             container: of the instance, "" for what concerns no single one.
             more: what else is to be said, as JSON has it.
         """
-        if self._not_kept and self._can_write():
-            count, self._not_kept = self._not_kept, 0
-            self.emit("not kept", "", count=count, reason=os.strerror(ENOSPC))
-        # It goes on growing where the clock is set back, and where those before could not be kept.
+        if self._left_out:
+            told, line = self._made("not kept", "", {"count": self._left_out, "reason": self._reason})
+            if self._is_kept(line):
+                self._left_out = 0
+                self._tell(told)
+        told, line = self._made(event, container, more)
+        self._left_out += not self._is_kept(line)
+        self._tell(told)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Let a function be called with each event from now on; return what ends that."""
+        self._number += 1
+        number = self._number
+        self._listeners[number] = listener
+        return lambda: self._listeners.pop(number, None) and None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _made(self, event: str, container: str, more: Mapping[str, Any]) -> tuple[Event, bytes]:
+        # Greater than before also where the clock was set back, or where nothing could be kept.
         self._last = max(self._last + 1, time.time_ns() // 1000)
         told = {"id": self._last, "time": time.time(), "event": event, "container": container, **more}
+        try:
+            line = _ENCODER.encode(told)
+        except (TypeError, ValueError, RecursionError):
+            line = ""
+        if not 0 < len(line) <= VALUE_LIMIT:
+            told = {key: _bounded(value) for key, value in told.items()}
+            line = _ENCODER.encode(told)
+        return told, line.encode() + b"\n"
+
+    def _is_kept(self, line: bytes) -> bool:
+        try:
+            self._file.append(line)
+        except OSError as error:
+            self._reason = error.strerror or str(error)
+            return False
+        return True
+
+    def _tell(self, event: Event) -> None:
+        for listener in list(self._listeners.values()):
+            listener(event)
+
+
+def _bounded(value: Any) -> Any:
+    """Return a value, or what is told instead where it is too long, or no JSON."""
+    try:
+        text = _ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return f"a {type(value).__name__} that JSON cannot tell"
+    return value if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}... ({len(text)} characters)"

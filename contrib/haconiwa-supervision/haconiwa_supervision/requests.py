@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping, Set
+from itertools import islice
 from signal import Signals
 from typing import Any
 
@@ -11,12 +13,14 @@ from haconiwa_runtime.messages import DESCRIPTOR_LIMIT, close_all
 
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.hooks.hook import catchable_signals
+from haconiwa_supervision.event_files import read_events
 from haconiwa_supervision.reloading import reload
 from haconiwa_supervision.server import Conversation, Handler
 from haconiwa_supervision.supervised import Supervised
 from haconiwa_supervision.supervisor import Supervisor
 
 _QUEUED_EVENTS = 1000
+_EVENTS_AT_ONCE = 100
 _MOST_SECONDS = 10**9
 
 Request = Mapping[str, Any]
@@ -81,9 +85,13 @@ class Requests:
     async def _tell_start(
         self, conversation: Conversation, started: list[dict[str, Any]], members: list[Supervised]
     ) -> None:
-        pidfds = [member.running.pidfd for member in members if member.running and member.end is None]
-        told = pidfds if len(pidfds) == len(members) <= DESCRIPTOR_LIMIT else []
-        await conversation.send({"started": started}, told)
+        # Copies: whoever reaps a process closes the other.
+        pidfds = [os.dup(member.running.pidfd) for member in members if member.running and member.life.runs]
+        try:
+            told = pidfds if len(pidfds) == len(members) <= DESCRIPTOR_LIMIT else []
+            await conversation.send({"started": started}, told)
+        finally:
+            close_all(pidfds)
 
     async def _tell_ends(self, conversation: Conversation, waited: set[Supervised]) -> None:
         """Tell the end of each, and take it out of the set, until the client has gone."""
@@ -101,14 +109,18 @@ class Requests:
             gone.cancel()
 
     async def _events(self, conversation: Conversation, request: Request, descriptors: list[int]) -> None:
-        """Tell events as they happen, until the client goes; one that does not keep up is let go."""
+        """Tell events as they happen, until the client goes.
+
+        Those that are kept and come after the one of a given id are told first. Thus one that does not keep up,
+        and is let go, can ask for what it has missed.
+        """
         close_all(descriptors)
-        wanted = request["name"]
+        names, after = frozenset(request["names"]), request["after"]
         queue: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(_QUEUED_EVENTS)
         full = asyncio.Event()
 
         def take(event: Mapping[str, Any]) -> None:
-            if wanted in (None, event["container"]):
+            if not names or event["container"] in names:
                 try:
                     queue.put_nowait(event)
                 except asyncio.QueueFull:
@@ -118,17 +130,27 @@ class Requests:
         gone = asyncio.ensure_future(conversation.ended.wait())
         try:
             await conversation.send({"listening": True})
+            last = 0 if after is None else await self._tell_kept(conversation, names, int(after))
             while not full.is_set():
                 getting = asyncio.ensure_future(queue.get())
                 await asyncio.wait([getting, gone], return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     getting.cancel()
                     return
-                await conversation.send({"event": getting.result()})
+                if getting.result()["id"] > last:
+                    await conversation.send({"events": [getting.result()]})
         finally:
             stop()
             gone.cancel()
-        raise HaconiwaError(f"more than {_QUEUED_EVENTS} events were not taken in time")
+
+    async def _tell_kept(self, conversation: Conversation, names: Set[str], after: int) -> int:
+        """Tell the events that are kept and come after one; return the id of the last of them."""
+        kept = read_events(self._supervisor.folder)
+        wanted = (event for event in kept if event["id"] > after and (not names or event["container"] in names))
+        while events := await self._supervisor.work(lambda: list(islice(wanted, _EVENTS_AT_ONCE))):
+            await conversation.send({"events": events})
+            after = events[-1]["id"]
+        return after
 
     async def _wait(self, conversation: Conversation, request: Request, descriptors: list[int]) -> None:
         """Tell how a container has ended, unless the client goes before."""

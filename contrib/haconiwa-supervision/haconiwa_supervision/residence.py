@@ -20,7 +20,7 @@ from haconiwa_core.launch.processes import LAST_DESCRIPTOR
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.store import Store
-from haconiwa_core.runtime.supervisor import control_socket
+from haconiwa_core.runtime.supervisor import FOLDER_NAME, control_socket
 from haconiwa_supervision.endpoint import Endpoint
 from haconiwa_supervision.requests import Requests
 from haconiwa_supervision.server import Server
@@ -142,7 +142,7 @@ async def _end_when_idle(supervisor: Supervisor, server: Server, ending: asyncio
 
 
 def _folder_of(store: Store) -> Path:
-    return store.directory / ".supervisor"
+    return store.directory / FOLDER_NAME
 
 
 @contextmanager

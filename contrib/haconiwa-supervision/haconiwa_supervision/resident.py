@@ -78,8 +78,9 @@ class _Bound(Child):
         """Send it a signal; it is not started again after one that asks it to end."""
         if number in _REQUESTS_TO_END:
             _ask_if_possible(self._store, self.name, "retire")
-        if self.pidfd >= 0:
-            super().send_signal(number)
+        # Its first process is another one after a restart.
+        with suppress(HaconiwaError):
+            recorded.send_signal(self._store, self.name, number)
 
 
 class BoundContainer(Running):

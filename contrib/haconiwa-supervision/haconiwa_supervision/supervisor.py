@@ -32,6 +32,7 @@ from haconiwa_supervision.events import Events
 from haconiwa_supervision.groups import Group, check_dependencies
 from haconiwa_supervision.hooks.workers import Worker
 from haconiwa_supervision.keeping import Keeper
+from haconiwa_supervision.observers import Observers
 from haconiwa_supervision.plans import Plans
 from haconiwa_supervision.state import State, read_state
 from haconiwa_supervision.supervised import Supervised
@@ -71,6 +72,8 @@ class Supervisor:
         self.loop = asyncio.get_running_loop()
         self.plans = Plans(plugins)
         self.events = Events(folder)
+        self.observers = Observers(self._warn)
+        self.events.listen(self.observers.take)
         self.keeper = Keeper(folder, lambda text: self.fault("", HaconiwaError(text)))
         self.containers: dict[str, Supervised] = {}
         self.workers = Workers()
@@ -349,6 +352,11 @@ class Supervisor:
         with suppress(OSError):  # Nobody reads what this process writes; the event is kept.
             self.log.error(text, container=container)
 
+    def _warn(self, text: str) -> None:
+        """Tell what is no event: observers would be told of themselves."""
+        with suppress(OSError):  # Nobody reads what this process writes.
+            self.log.warning(text)
+
     async def stop_all(self, reason: str) -> None:
         """Stop all containers; the reason is for events."""
         stops = [container.stop(reason=reason) for container in self.containers.values()]
@@ -365,6 +373,7 @@ class Supervisor:
             launcher.close()
         self.watcher.close()
         self.keeper.close()
+        await self.observers.close()
         self.events.close()
 
 

@@ -151,6 +151,7 @@ def ask(c):
         time.sleep(0.4)
     house.until(lambda: house.ask("inspect", name="web")["hooks"]["tick"]["fired"] == 12)
     house.until(lambda: "later" in said.read_text())
+    time.sleep(0.5)
     lines = said.read_text().splitlines()
     # A call that is killed with the supervisor has been begun: what it has done by then is done.
     assert 10 <= lines.count("tick") <= 12
@@ -506,8 +507,9 @@ def test_files_of_the_supervisor_are_its_owner_s_alone(house):
 
 SERVICE = """
 import os, sys
+os.dup2(int(sys.argv[1]), 3, inheritable=True)
 os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.executable, [sys.executable, "-m", "haconiwa_core", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "haconiwa_core", *sys.argv[2:]])
 """
 
 
@@ -524,16 +526,12 @@ class TestService:
 
     def activated(self, house, listening, **environment):
         """Start a supervisor that is given a socket as descriptor 3."""
-
-        def give():
-            os.dup2(listening.fileno(), 3)
-            os.set_inheritable(3, True)
-
+        given = listening.fileno()
+        options = ["supervise", "--state", str(house.store.directory)]
         house.process = subprocess.Popen(
-            [sys.executable, "-c", SERVICE, "supervise", "--state", str(house.store.directory)],
+            [sys.executable, "-c", SERVICE, str(given), *options],
             env={**os.environ, "LISTEN_FDS": "1", **environment},
-            pass_fds=[3, listening.fileno()],
-            preexec_fn=give,  # noqa: PLW1509 - the test has one thread
+            pass_fds=[given],
             stderr=subprocess.PIPE,
             text=True,
         )
