@@ -9,12 +9,13 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from haconiwa_supervision.hooks.context import Context, Log
+from haconiwa_supervision.kinds import ALWAYS, KINDS
 
 from haconiwa_core import errors, stages
 from haconiwa_core.container import Container
@@ -127,6 +128,14 @@ def _events() -> str:
     return _table(("event", "when, and what there is then", "a failure, by default"), rows)
 
 
+def _event_kinds() -> str:
+    def described(keys: Mapping[str, str]) -> str:
+        return "; ".join(f"`{key}`: {meaning}" for key, meaning in keys.items())
+
+    rows = ((f"`{name}`", kind.meaning, described(kind.keys)) for name, kind in KINDS.items())
+    return _table(("event", "when", "what it tells"), (("all", "", described(ALWAYS)), *rows))
+
+
 def _every() -> str:
     return _table(("option", "meaning"), _arguments(hook.Every))
 
@@ -178,6 +187,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 _PARTS = {
     "context": _context,
     "distributions": _distributions,
+    "event-kinds": _event_kinds,
     "events": _events,
     "every": _every,
     "features": _features,

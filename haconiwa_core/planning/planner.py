@@ -92,9 +92,15 @@ def plan(
 
 
 def _hooks(container: Container, features: Sequence[Feature], plugins: Plugins) -> tuple[Hook, ...]:
-    found = [
-        replace(hook, name=f"{feature.section}:{hook.name}") for feature in features for hook in plugins.hooks(feature)
-    ]
+    found: list[Hook] = []
+    for feature in features:
+        given = plugins.hooks(feature)
+        if given and not feature.supervised:
+            raise PluginError(
+                f"plugin {feature.section} is broken: it gives hooks, which only the resident supervisor runs;"
+                f" its {type(feature).__name__} must say `supervised = True`"
+            )
+        found += [replace(hook, name=f"{feature.section}:{hook.name}") for hook in given]
     return (*found, *container.hooks)
 
 

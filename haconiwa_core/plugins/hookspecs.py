@@ -107,7 +107,7 @@ def haconiwa_hooks(feature: Feature) -> Iterable[Hook]:  # type: ignore[empty-bo
     """Give hooks to a container that has the section; they run before those of its definition.
 
     Called: while a start is planned.
-    Given: the plugin's own section.
+    Given: the plugin's own section, whose class says `supervised = True`.
     Return: hooks, each with a function that is named as "package.module:function".
     Must not: change anything.
     If it raises: as haconiwa_facts.

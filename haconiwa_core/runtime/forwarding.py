@@ -77,10 +77,15 @@ class Forwarding:
             children = start()
         finally:
             self._starting = False
-        self._children += children
-        for number in self._received:
-            for child in children:
-                child.send_signal(number)
+        # What came in between would be sent twice.
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+        try:
+            self._children += children
+            for number in self._received:
+                for child in children:
+                    child.send_signal(number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
         return children
 
     def _forward(self, number: int) -> None:

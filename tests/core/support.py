@@ -33,8 +33,8 @@ class Sample:
     the feature's fields, as dataclasses.make_dataclass takes them; `hooks` are added or replaced.
     """
 
-    def __init__(self, name, *, options=(), facts=(), steps=(), hooks=None):
-        namespace = {"section": name, "stages": tuple(Stage)}
+    def __init__(self, name, *, options=(), facts=(), steps=(), hooks=None, supervised=False):
+        namespace = {"section": name, "stages": tuple(Stage), "supervised": supervised}
         self.name = name
         self.feature = make_dataclass(name, options, bases=(Feature,), frozen=True, kw_only=True, namespace=namespace)
 

@@ -7,6 +7,7 @@ from haconiwa_core import linux
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, PluginError, Problem
 from haconiwa_core.finding import Finding
+from haconiwa_core.hooks.hook import Hook, On
 from haconiwa_core.linux.constants import Mode
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.planning.updating import plan_update
@@ -165,3 +166,25 @@ def test_an_update_happens_on_the_host_alone():
     lamp = changing(Stage.LIMITS)
     with pytest.raises(PluginError, match="plugin lamp is broken: it updates in the stage LIMITS"):
         updated([lamp], [lamp.feature(level=1)], [lamp.feature(level=2)])
+
+
+def announcing(*, supervised):
+    @hookimpl
+    def haconiwa_hooks():
+        return [Hook("announce", On("after_ready"), "announcing:announce")]
+
+    return Sample("announcer", hooks={"haconiwa_hooks": haconiwa_hooks}, supervised=supervised)
+
+
+def test_hooks_of_a_plugin_run_before_those_of_the_definition():
+    announcer = announcing(supervised=True)
+    container = Container("web", ["true"], [announcer.feature()])
+    container.on("after_ready")(print)
+    assert container.needs_supervisor
+    planned = plan(container, host(), plugins_of(announcer))
+    assert [hook.name for hook in planned.hooks] == ["announcer:announce", "print"]
+
+
+def test_hooks_that_nobody_would_run_are_refused():
+    with pytest.raises(PluginError, match="plugin announcer is broken: it gives hooks"):
+        plan_of(announcing(supervised=False))

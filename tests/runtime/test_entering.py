@@ -89,6 +89,15 @@ def test_created_and_given_up(runtime, store):
         left.start()
 
 
+def test_a_start_with_hooks_is_not_held(runtime, store):
+    """They would not run."""
+    hooked = Container("held", ["true"])
+    hooked.on("before_start")(lambda c: None)
+    with pytest.raises(DefinitionError, match="held has hooks"):
+        runtime.create(hooked)
+    assert store.names() == []
+
+
 def test_created_whose_command_is_not_there(runtime, store):
     created = runtime.create(Container("held", ["/no/such"]))
     with pytest.raises(SetupError):

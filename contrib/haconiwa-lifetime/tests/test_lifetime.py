@@ -166,7 +166,7 @@ def test_idle_containers_end(place: Place, busy: bool) -> None:
 from haconiwa_cgroup import Cgroup
 from haconiwa_ns_pid import PidNamespace
 other = Container("other", ["sh", "-c", "trap 'exit 9' TERM; {work} & wait"], [PidNamespace(), Cgroup(cpu=1)])
-haconiwa_lifetime.attach_idle(other, seconds=0.5, busy=0.2)
+haconiwa_lifetime.attach_idle(other, seconds=0.5, busy=0.05)
 # It is not kept for ever.
 haconiwa_lifetime.attach(other, seconds=3)
 containers = [other]

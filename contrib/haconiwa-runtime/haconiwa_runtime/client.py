@@ -18,6 +18,10 @@ LINK_NAME = "supervisor"
 """In the directory of each container that is supervised: a link to the socket of its supervisor."""
 
 
+class EndedError(HaconiwaError):
+    """The supervisor has ended before it answered."""
+
+
 class Connection:
     """A connection to the supervisor; a context manager that closes it."""
 
@@ -53,7 +57,7 @@ class Connection:
             send(self._socket, {"do": do, **what}, descriptors)
         answer = self.next()
         if answer is None:
-            raise HaconiwaError("the supervisor has ended before it answered")
+            raise EndedError("the supervisor has ended before it answered")
         return answer
 
     def next(self) -> Message | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import with_values
+from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.launch.choice import Launcher, choose_launcher
 from haconiwa_core.planning.context import Entry
@@ -136,8 +137,12 @@ class Runtime(Forked):
     def create(self, container: Container, *, name: str | None = None) -> CreatedContainer:
         """Set a container up as `start` does, as far as its command, which waits until it is told to go on.
 
-        The arguments and errors are those of `start`.
+        The arguments and errors are those of `start`. A container with hooks, or another that only the resident
+        supervisor can start, is refused.
         """
+        if container.needs_supervisor:
+            problem = Problem(f"{container.name} has hooks, or the section of a supervisor: its start cannot be held")
+            raise DefinitionError([problem])
         planned, claim = self._prepared(container.detached(), container.name if name is None else name, hold=True)
         made = CreatedContainer(create(planned, claim, {}, launcher=self._launcher), self, container)
         self._created.add(made)

@@ -41,14 +41,20 @@ class Events:
             container: of the instance, "" for what concerns no single one.
             more: what else is to be said, as JSON has it.
         """
+        made: list[tuple[Event, bytes]] = []
         if self._left_out:
-            told, line = self._made("not kept", "", {"count": self._left_out, "reason": self._reason})
-            if self._is_kept(line):
-                self._left_out = 0
-                self._tell(told)
-        told, line = self._made(event, container, more)
-        self._left_out += not self._is_kept(line)
-        self._tell(told)
+            made.append(self._made("not kept", "", {"count": self._left_out, "reason": self._reason}))
+        made.append(self._made(event, container, more))
+        try:
+            # Together: where there is room for the first alone, each event would leave one of these.
+            self._file.append(b"".join(line for _, line in made))
+            self._left_out = 0
+        except OSError as error:
+            del made[:-1]
+            self._left_out, self._reason = self._left_out + 1, error.strerror or str(error)
+        for told, _ in made:
+            for listener in list(self._listeners.values()):
+                listener(told)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Let a function be called with each event from now on; return what ends that."""
@@ -73,18 +79,6 @@ class Events:
             told = {key: _bounded(value) for key, value in told.items()}
             line = _ENCODER.encode(told)
         return told, line.encode() + b"\n"
-
-    def _is_kept(self, line: bytes) -> bool:
-        try:
-            self._file.append(line)
-        except OSError as error:
-            self._reason = error.strerror or str(error)
-            return False
-        return True
-
-    def _tell(self, event: Event) -> None:
-        for listener in list(self._listeners.values()):
-            listener(event)
 
 
 def _bounded(value: Any) -> Any:

@@ -112,16 +112,22 @@ async def _serve(
     def fault(_loop: object, context: Mapping[str, Any]) -> None:
         supervisor.fault("", context.get("exception") or HaconiwaError(str(context["message"])))
 
+    def tell(text: str) -> None:
+        try:
+            service.notify(text)
+        except OSError as error:
+            supervisor.fault("", HaconiwaError(f"the service manager cannot be told {text}: {error.strerror}"))
+
     loop.add_signal_handler(signal.SIGTERM, ending.set)
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.set_exception_handler(fault)
     await supervisor.begin()
     server = Server(endpoint, Requests(supervisor).handlers(), partial(supervisor.fault, ""))
     ready()
-    service.notify("READY=1")
+    tell("READY=1")
     watching = asyncio.ensure_future(_end_when_idle(supervisor, server, ending)) if until_idle else None
     await ending.wait()
-    service.notify("STOPPING=1")
+    tell("STOPPING=1")
     if watching:
         watching.cancel()
     server.refuse()

@@ -215,9 +215,9 @@ class Supervisor:
                 await asyncio.sleep(_POLL)
             else:
                 return None
-        except FileNotFoundError:
-            return None  # Somebody has removed it.
-        except RecordError as error:
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # Somebody has removed it, or it is something else.
+        except (RecordError, OSError) as error:
             self.fault(name, error)
             return None
         try:

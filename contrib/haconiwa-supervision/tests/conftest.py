@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from haconiwa_supervision.resident import ResidentSupervisor
 
 from haconiwa_core import Container
 from haconiwa_core.errors import RecordError
+from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Process, Record
@@ -62,14 +65,23 @@ class House:
 
     def listens(self) -> bool:
         """Return whether somebody answers at the control socket."""
+        assert self.process is None or self.process.poll() is None, "the supervisor has ended"
         connection = connect(self.socket)
         if connection is None:
             return False
         with connection:
+            connection._socket.settimeout(LIMIT)
             # Any answer will do: it comes when all has been adopted.
             with suppress(RecordError):
                 connection.ask("inspect", name="")
         return True
+
+    def is_listening(self) -> bool:
+        """Return whether somebody takes connections."""
+        connection = connect(self.socket)
+        if connection:
+            connection.close()
+        return connection is not None
 
     def close(self, number: int = signal.SIGTERM) -> int:
         """End the supervisor by a signal; return its status."""
@@ -101,7 +113,7 @@ class House:
 
     def command(self, *arguments: str | Path, **how: Any) -> subprocess.Popen[str]:
         """Begin to run the command line."""
-        pipes: dict[str, Any] = {name: subprocess.PIPE for name in ("stdout", "stderr")}
+        pipes: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
         command = [*HACONIWA, *map(str, arguments)]
         options = {"env": self.environment, "stdin": subprocess.DEVNULL, "text": True, **pipes, **how}
         return subprocess.Popen(command, **options)
@@ -117,6 +129,10 @@ class House:
     def record(self, name: str) -> Record:
         """Return the record of a container."""
         return self.store.read(name)
+
+    def is_running(self, name: str) -> bool:
+        """Return whether a container was started, and has not ended."""
+        return name in {found.record.name for found in recorded.find_all(self.store) if found.state == "running"}
 
     def first(self, name: str) -> Process:
         """Return the first process of a container that runs."""
@@ -162,12 +178,14 @@ class House:
 
     @staticmethod
     def until(condition: Callable[[], Any], timeout: float = LIMIT) -> Any:
-        """Wait until something is true, and return it."""
+        """Wait until something is true, and return it; a container that has no record yet makes nothing true."""
         deadline = time.monotonic() + timeout
-        while not (found := condition()):
+        while True:
+            with suppress(RecordError):
+                if found := condition():
+                    return found
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.005)
-        return found
 
     def clear(self) -> None:
         """End all containers and the supervisor, and see that no process of them is left."""
@@ -213,12 +231,28 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 @pytest.fixture
+def features() -> list[Feature]:
+    """Return some features of those that are installed, which leave something on the host."""
+    kinds = [
+        ("haconiwa_cgroup", "Cgroup", {"pids": 64}),
+        ("haconiwa_ns_pid", "PidNamespace", {}),
+        ("haconiwa_ns_mount", "MountNamespace", {}),
+        ("haconiwa_ns_uts", "UtsNamespace", {}),
+    ]
+    found = [(getattr(import_module(name), kind), options) for name, kind, options in kinds if find_spec(name)]
+    print(f"{len(found)} of {len(kinds)} features are installed")
+    return [kind(**options) for kind, options in found]
+
+
+@pytest.fixture
 def define(tmp_path: Path) -> Callable[..., Path]:
     """Return what writes a definition file."""
 
     def write(text: str, name: str = "definition.py") -> Path:
         path = tmp_path / name
-        path.write_text(f"from haconiwa_core import Container\nfrom haconiwa_supervision import Ready, Supervision\n{text}")
+        path.write_text(
+            f"from haconiwa_core import Container\nfrom haconiwa_supervision import Ready, Supervision\n{text}"
+        )
         return path
 
     return write
@@ -228,3 +262,45 @@ def define(tmp_path: Path) -> Callable[..., Path]:
 def python() -> Callable[[str], Sequence[str]]:
     """Return what makes the command of a small program."""
     return lambda source: (sys.executable, "-I", "-S", "-c", source)
+
+
+_TELLING = """
+import json, os, signal, time
+from haconiwa_core import Container
+from haconiwa_supervision import Ready, Supervision
+
+def say(c, what="", **more):
+    told = {{"what": what or c.event.get("event", c.event["kind"]), "name": c.name, "pid": c.pid, "state": c.state,
+             "ready": c.ready, "exit_status": c.exit_status, "reason": c.reason, "at": time.monotonic(), **more}}
+    with open({said!r}, "a") as file:
+        file.write(json.dumps(told) + "\\n")
+"""
+
+
+class Story:
+    """A definition whose hooks can say what they see: with `say(c, ...)`, by default the name of the event."""
+
+    def __init__(self, folder: Path) -> None:
+        self._said = folder / "said"
+        self.file = folder / "story.py"
+
+    def tell(self, text: str) -> Path:
+        """Write the definition; return its path."""
+        self.file.write_text(_TELLING.format(said=str(self._said)) + text)
+        return self.file
+
+    def told(self, *what: str) -> list[dict[str, Any]]:
+        """Return what was said, or what was said of that."""
+        lines = self._said.read_text().splitlines() if self._said.exists() else []
+        told = [json.loads(line) for line in lines]
+        return [each for each in told if not what or each["what"] in what]
+
+    def order(self, *what: str) -> list[str]:
+        """Return of what it was said, in order."""
+        return [each["what"] for each in self.told(*what)]
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    """Return a definition of which nothing is written yet."""
+    return Story(tmp_path)

@@ -72,5 +72,5 @@ def test_where_they_cannot_be_kept_the_container_runs_and_a_fault_is_told(house)
     (house.store.directory / name / f"{FILE_NAME}.new").symlink_to("elsewhere")
     faults = house.until(house.faults)
     assert FILE_NAME in faults[0]
-    assert [event["event"] for event in house.events(name)].count("started") == 2
+    house.until(lambda: [event["event"] for event in house.events(name)].count("started") == 2)
     house.ask("stop", name=name, timeout=0.0)

@@ -8,10 +8,9 @@ import time
 from argparse import ArgumentParser, Namespace as Options
 from collections.abc import Iterable, Sequence
 
-from haconiwa_runtime.client import Connection, connect
+from haconiwa_runtime.client import Connection, EndedError, connect
 from haconiwa_runtime.commands.arguments import moment
 
-from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import FOLDER_NAME, control_socket
@@ -46,19 +45,18 @@ def main(options: Options, log: Log) -> int:
             time.sleep(_POLL)
         else:
             with connection:
-                _follow(connection, shown, log)
+                _follow(connection, shown)
     return 0
 
 
-def _follow(connection: Connection, shown: _Shown, log: Log) -> None:
+def _follow(connection: Connection, shown: _Shown) -> None:
     """Print what a supervisor tells until it ends, or does not want to wait; the next one is asked for the rest."""
     try:
         connection.ask("events", names=shown.names, after=shown.last)
         for content in connection.all():
             shown.print(content["events"])
-    except HaconiwaError as error:
-        log.warning(str(error))
-        time.sleep(_POLL)
+    except EndedError:
+        return
 
 
 class _Shown:

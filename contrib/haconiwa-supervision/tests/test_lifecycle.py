@@ -1,0 +1,619 @@
+"""Each event of a container's life: when its hooks run, where the container is then, and what their failure means."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from haconiwa_core.hooks.events import Event
+from haconiwa_core.testing import busybox_root, needs_program
+
+NOTICED = (Event.OOM, Event.PIDS_LIMIT)
+"""What the kernel tells; `test_monitoring` is about that."""
+
+VETOING = [event for event in Event if event.may_veto]
+
+ALL = """
+web = Container("web", ["sleep", "600"])
+for event in {events}:
+    web.on(event)(lambda c: say(c))
+"""
+
+CONFINED = """
+from haconiwa_capabilities import Capabilities
+from haconiwa_cgroup import Cgroup
+from haconiwa_chroot import Chroot
+from haconiwa_mount import Mount
+from haconiwa_no_new_privs import NoNewPrivs
+from haconiwa_ns_mount import MountNamespace
+from haconiwa_ns_pid import PidNamespace
+from haconiwa_ns_uts import UtsNamespace
+web = Container(
+    "{name}", ["sleep", "600"],
+    features=[
+        Cgroup(parent="/{parent}", pids=50), Chroot(root="{root}"), MountNamespace(), PidNamespace(),
+        Mount(), UtsNamespace(hostname="inside"), NoNewPrivs(), Capabilities(),
+    ],
+)
+"""
+
+
+@pytest.fixture
+def confined(tmp_path: Path, house):
+    """Return the text of a definition with a root, a control group and namespaces, and the name of its group's parent."""
+    parent = f"haconiwa-test-lifecycle-{os.getpid()}"
+    root = busybox_root(tmp_path / "root")
+    yield CONFINED.format(name="web", parent=parent, root=root), parent
+    for path in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
+        path.rmdir()
+
+
+def run(house, file, *options):
+    """Start the definition's containers in the background."""
+    house.open()
+    return house.run("run", "-d", "--name", "web", *options, file)
+
+
+def test_all_events_happen_once_in_their_order(house, story):
+    events = [event.value for event in Event if event not in NOTICED]
+    assert run(house, story.tell(ALL.format(events=events))).returncode == 0
+    house.until(lambda: "after_ready" in story.order())
+    house.ask("update", name="web", sections={"supervision": {"restart_limit": 3}})
+    house.until(lambda: "after_update" in story.order())
+    assert house.run("exec", "web", "true").returncode == 0
+    house.until(lambda: "after_attach" in story.order())
+    pid = house.first("web").pid
+    assert house.ask("stop", name="web", timeout=5) == {"exit_status": 143, "reason": "signaled"}
+    house.until(lambda: "file_teardown" in story.order())
+    assert story.order() == events
+
+    told = {each["what"]: each for each in story.told()}
+    exists = events[events.index("after_clone") : events.index("after_exit")]
+    assert {event for event, each in told.items() if each["pid"]} == set(exists)
+    assert {told[event]["pid"] for event in exists} == {pid}
+    assert {told[event]["state"] for event in events[: events.index("after_start")]} == {"starting"}
+    assert [told[event]["state"] for event in ("after_start", "before_stop", "after_exit")] == [
+        "running",
+        "stopping",
+        "exited",
+    ]
+    assert [told[event]["ready"] for event in ("after_start", "after_ready")] == [False, True]
+    assert [told[event]["exit_status"] for event in ("before_stop", "after_exit", "teardown")] == [None, 143, 143]
+    assert told["after_exit"]["reason"] == "signaled"
+    assert house.faults() == []
+
+
+@needs_program("busybox")
+def test_where_the_child_is_at_each_gate(house, story, confined):
+    text, parent = confined
+    run_file = story.tell(f"""{text}
+def look(c):
+    status = dict(line.split(":\\t", 1) for line in open(f"/proc/{{c.pid}}/status").read().splitlines())
+    root = os.stat(f"/proc/{{c.pid}}/root/.")
+    new_root = os.stat({str(story.file.parent / "root")!r})
+    say(c,
+        in_new_root=(root.st_dev, root.st_ino) == (new_root.st_dev, new_root.st_ino),
+        new_names=os.readlink(f"/proc/{{c.pid}}/ns/uts") != os.readlink("/proc/self/ns/uts"),
+        mounted=any(line.split()[3].endswith({str(story.file.parent / "root")!r})
+                    for line in open(f"/proc/{{c.pid}}/mountinfo")),
+        confined=status["NoNewPrivs"] == "1",
+        capabilities=status["CapEff"] in open("/proc/self/status").read(),
+        executed=os.readlink(f"/proc/{{c.pid}}/exe").endswith("busybox"))
+for event in ("after_clone", "after_fork", "before_root", "after_root", "before_exec", "after_start"):
+    web.on(event)(look)
+""")
+    assert run(house, run_file).returncode == 0
+    house.until(lambda: "after_start" in story.order())
+    told = {each["what"]: each for each in story.told()}
+
+    def seen(fact):
+        return [event for event, each in told.items() if each[fact]]
+
+    events = list(told)
+    assert events == ["after_clone", "after_fork", "before_root", "after_root", "before_exec", "after_start"]
+    assert seen("new_names") == events
+    assert seen("mounted") == events[2:]
+    assert seen("in_new_root") == ["after_root", "before_exec", "after_start"]
+    assert seen("capabilities") == ["after_clone", "after_fork", "before_root", "after_root"]
+    assert seen("confined") == ["before_exec", "after_start"]
+    assert seen("executed") == ["after_start"]
+    house.ask("stop", name="web", timeout=0)
+
+
+@needs_program("busybox")
+def test_before_there_is_a_child_its_group_is_there_and_after_teardown_it_is_not(house, story, confined):
+    text, parent = confined
+    file = story.tell(f"""{text}
+from pathlib import Path
+def look(c):
+    groups = list(Path("/sys/fs/cgroup").glob(f"*/{parent}/{{c.name}}/**/cgroup.procs"))
+    say(c, groups=len(groups), inside=sum(len(group.read_text().split()) for group in groups))
+for event in ("before_start", "after_prepare", "after_start", "after_exit", "teardown"):
+    web.on(event)(look)
+""")
+    assert run(house, file).returncode == 0
+    house.until(lambda: "after_start" in story.order())
+    house.ask("stop", name="web", timeout=0)
+    seen = {each["what"]: (each["groups"] > 0, each["inside"] > 0) for each in story.told()}
+    assert seen == {
+        "before_start": (False, False),
+        "after_prepare": (True, False),
+        "after_start": (True, True),
+        "after_exit": (True, False),
+        "teardown": (False, False),
+    }
+
+
+@needs_program("busybox")
+@pytest.mark.parametrize("event", VETOING)
+def test_a_veto_takes_everything_back(house, story, confined, event):
+    text, parent = confined
+    file = story.tell(f"""{text}
+@web.on("{event}")
+def refuse(c):
+    say(c, "refused")
+    raise RuntimeError("not today")
+@web.on("{event}")
+def next_one(c):
+    say(c, "next")
+for event in ("after_start", "after_exit", "after_failure", "teardown", "file_failure", "file_teardown"):
+    web.on(event)(lambda c: say(c))
+""")
+    done = run(house, file)
+    assert done.returncode == 125
+    assert "refuse" in done.stderr
+    assert event in done.stderr
+    assert "not today" in done.stderr
+    assert house.store.names() == []
+    left = house.traces(parent)
+    assert (left["groups"], left["mounts"], left["alive"]) == ([], [], [])
+    own = [] if event == "file_setup" else ["after_failure", "teardown"]
+    assert story.order() == ["refused", *own, "file_failure", "file_teardown"]
+    assert not [event for event in house.events("web") if event["event"] in ("started", "fault")]
+
+    story.tell(text)
+    assert house.run("run", "-d", "--name", "web", file).returncode == 0
+    house.ask("stop", name="web", timeout=0)
+
+
+@pytest.mark.parametrize("event", VETOING)
+def test_a_failure_that_is_a_warning_stops_nothing(house, story, event):
+    file = story.tell(f"""
+web = Container("web", ["sleep", "600"])
+@web.on("{event}", failure="warn")
+def fail(c):
+    raise RuntimeError("nobody cares")
+@web.on("{event}")
+def next_one(c):
+    say(c)
+""")
+    assert run(house, file).returncode == 0
+    assert story.order() == [event]
+    known = house.ask("inspect", name="web")["hooks"]["fail"]
+    assert (known["runs"], known["failures"], known["last"]) == (1, 1, "raised: RuntimeError: nobody cares")
+    house.ask("stop", name="web", timeout=0)
+
+
+@pytest.mark.parametrize("event", ["before_start", "before_exec", "after_start", "after_ready"])
+def test_a_failure_can_end_the_container(house, story, event):
+    file = story.tell(f"""
+web = Container("web", ["sleep", "600"], features=[Supervision(restart="always", restart_delay=0)])
+@web.on("{event}", failure="stop")
+def fail(c):
+    raise RuntimeError("enough")
+""")
+    assert run(house, file).returncode == 0
+    house.until(lambda: house.record("web").status == "exited")
+    assert [event["reason"] for event in house.events("web") if event["event"] == "stopping"] == [
+        "the hook fail has failed"
+    ]
+    assert house.record("web").exit_status == 128 + signal.SIGTERM
+
+
+def test_a_hook_that_takes_too_long_is_killed_with_what_it_has_started(house, story, tmp_path):
+    file = story.tell(f"""
+import subprocess
+web = Container("web", ["sleep", "600"])
+@web.on("before_exec", timeout=1)
+def slow(c):
+    subprocess.Popen(["sleep", "601"], start_new_session=True, env={{"OF": {str(tmp_path)!r}}})
+    subprocess.run(["sh", "-c", "sleep 602; : {tmp_path}"])
+""")
+    done = run(house, file)
+    assert done.returncode == 125
+    assert "before_exec: run the hook slow: timeout" in done.stderr
+    mark = f"OF={tmp_path}".encode()
+    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if mark in _content(path)]
+    assert not [line for line in house.processes() if "sleep 602" in line]
+
+
+def _content(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_child_that_ends_at_a_gate_fails_the_start(house, story):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on("before_exec")
+def kill(c):
+    os.kill(c.pid, signal.SIGKILL)
+    time.sleep(0.5)
+    say(c)
+web.on("after_failure")(lambda c: say(c))
+""")
+    done = run(house, file)
+    assert done.returncode == 125
+    assert "ended with status 137" in done.stderr
+    assert story.order() == ["before_exec", "after_failure"]
+    assert house.store.names() == []
+
+
+def test_one_that_ends_at_once_is_reaped_while_the_hooks_of_its_start_run(house, story):
+    """They are not overtaken by those of its end, and not left out."""
+    file = story.tell("""
+web = Container("web", ["sh", "-c", "exit 3"])
+@web.on("after_start")
+def slow(c):
+    say(c, "begun", pid=c.pid)
+    deadline = time.monotonic() + 20
+    while os.path.exists(f"/proc/{c.pid}") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    say(c, "reaped" if time.monotonic() < deadline else "not reaped")
+    time.sleep(0.5)
+for event in ("after_start", "after_ready", "after_exit", "after_failure", "teardown"):
+    web.on(event)(lambda c: say(c))
+@web.every(0.01)
+@web.every(0.01, after_ready=True)
+def never(c):
+    say(c)
+""")
+    assert run(house, file).returncode == 0
+    house.until(lambda: house.record("web").status == "exited" and "teardown" in story.order())
+    order = [what for what in story.order() if what != "every"]
+    assert order == ["begun", "reaped", "after_start", "after_ready", "after_exit", "after_failure", "teardown"]
+    ended = next(event["time"] for event in house.events("web") if event["event"] == "exited")
+    started = next(event["time"] for event in house.events("web") if event["event"] == "started")
+    assert ended >= started
+    before = story.order()
+    time.sleep(0.3)
+    assert story.order() == before
+    assert house.faults() == []
+
+
+@pytest.mark.parametrize("event", ["before_start", "before_exec", "after_start"])
+def test_one_that_is_stopped_while_it_starts_ends(house, story, event):
+    file = story.tell(f"""
+web = Container("web", ["sleep", "600"], features=[Supervision(restart="always")])
+@web.on("{event}")
+def slow(c):
+    say(c)
+    time.sleep(1)
+web.on("after_exit")(lambda c: say(c))
+""")
+    house.open()
+    with house.command("run", "-d", "--name", "web", file) as client:
+        house.until(lambda: event in story.order())
+        assert house.ask("stop", name="web", timeout=5)["exit_status"] == 128 + signal.SIGTERM
+        client.wait(30)
+    assert story.order() == [event, "after_exit"]
+    assert house.record("web").status == "exited"
+
+
+def test_no_hook_keeps_a_container_from_its_end(house, story):
+    events = ["before_stop", "after_exit", "after_failure", "teardown", "file_failure", "file_teardown"]
+    file = story.tell(f"""
+web = Container("web", ["sleep", "600"])
+for event in {events}:
+    @web.on(event)
+    def fail(c):
+        say(c)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    @web.on(event, timeout=0.5)
+    def hang(c):
+        say(c)
+        time.sleep(60)
+""")
+    assert run(house, file).returncode == 0
+    assert house.ask("stop", name="web", timeout=5)["exit_status"] == 128 + signal.SIGTERM
+    house.until(lambda: len(story.told()) == 2 * len(events))
+    assert story.order() == [event for event in events for _ in range(2)]
+    assert house.record("web").status == "exited"
+    outcomes = {event["outcome"] for event in house.events("web") if event["event"] == "hook"}
+    assert outcomes == {"crashed", "timeout"}
+
+
+def test_a_stop_takes_place_once_whoever_asks_for_it(house, story):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on("before_stop")
+def drain(c):
+    say(c)
+    time.sleep(1)
+web.on("after_exit")(lambda c: say(c))
+""")
+    assert run(house, file).returncode == 0
+    with ThreadPoolExecutor(8) as pool:
+        ends = list(pool.map(lambda _: house.ask("stop", name="web", timeout=10), range(8)))
+    assert {end["exit_status"] for end in ends} == {128 + signal.SIGTERM}
+    assert story.order() == ["before_stop", "after_exit"]
+
+
+def test_a_stop_that_is_more_impatient_does_not_wait_for_the_first(house, story):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on("before_stop", timeout=60)
+def drain(c):
+    say(c)
+    time.sleep(3)
+""")
+    assert run(house, file).returncode == 0
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(house.ask, "stop", name="web", timeout=100)
+        house.until(story.told)
+        process = house.first("web")
+        second = pool.submit(lambda: None)
+        with ThreadPoolExecutor(1) as other:
+            second = other.submit(house.ask, "stop", name="web", timeout=0)
+            house.until(lambda: not house.is_alive(process), 2)
+            # The hook goes on to its own end, before those of the container's end.
+            assert first.result(30)["exit_status"] == second.result(30)["exit_status"] == 128 + signal.SIGKILL
+
+
+class TestProcessesThatAreAdded:
+    def test_by_a_hook_or_a_command_but_not_by_a_hook_about_that(self, house, story):
+        file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on("after_attach")
+def attached(c):
+    say(c, command=c.event["command"])
+    say(c, "inner", output=c.exec(["echo", "again"]).stdout.decode())
+@web.on_call("look")
+def look(c):
+    return c.exec(["sh", "-c", "read line; echo $line $X; exit 3"], input=b"in\\n", env={"X": "x"}).exit_status
+""")
+        assert run(house, file).returncode == 0
+        assert house.run("call", "web", "look").stdout == "3\n"
+        assert house.run("exec", "web", "--", "echo", "by hand").stdout == "by hand\n"
+        house.until(lambda: len(story.told("inner")) == 2)
+        time.sleep(0.5)
+        assert [each["command"][0] for each in story.told("after_attach")] == ["sh", "echo"]
+        assert [each["output"] for each in story.told("inner")] == ["again\n"] * 2
+        house.ask("stop", name="web", timeout=0)
+
+    def test_one_that_is_not_waited_for_any_more_is_killed(self, house, story):
+        """However many there are, nothing else waits for them."""
+        file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on_call("hang", timeout=1)
+def hang(c):
+    c.exec(["sleep", "603"])
+web.on_call("quick")(lambda c: c.exec(["echo", "quick"]).stdout.decode())
+""")
+        assert run(house, file).returncode == 0
+        with ThreadPoolExecutor(50) as pool:
+            results = [pool.submit(house.run, "call", "web", "hang") for _ in range(40)]
+            assert house.run("call", "web", "quick").stdout == "quick\n\n"
+            assert {result.result().returncode for result in results} == {125}
+        house.until(lambda: not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"603" in _content(path)])
+        house.ask("stop", name="web", timeout=0)
+
+
+def test_calls_and_signals_all_run_however_many_there_are(house, story):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on_signal("USR1")
+def usr(c):
+    say(c, "signal", number=c.event["number"])
+@web.on_call("add")
+def add(c):
+    say(c, "call")
+    return {"sum": int(c.args["a"]) + int(c.args["b"]), "text": c.args["text"]}
+""")
+    assert run(house, file).returncode == 0
+    with ThreadPoolExecutor(60) as pool:
+        args = {"a": "1", "b": "2", "text": "ü = 3"}
+        calls = [pool.submit(house.ask, "call", name="web", command="add", args=args) for _ in range(150)]
+        signals = [pool.submit(house.ask, "signal", name="web", signal="SIGUSR1") for _ in range(150)]
+        assert all(call.result(60) == {"sum": 3, "text": "ü = 3"} for call in calls)
+        assert all(each.result(60) is None for each in signals)
+    assert (len(story.told("call")), len(story.told("signal"))) == (150, 150)
+    assert {each["number"] for each in story.told("signal")} == {int(signal.SIGUSR1)}
+    hooks = house.ask("inspect", name="web")["hooks"]
+    assert (hooks["usr"]["runs"], hooks["add"]["runs"]) == (150, 150)
+    house.ask("stop", name="web", timeout=0)
+
+
+def test_signals_and_calls_from_the_command_line(house, story):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+for name in ("SIGHUP", "INT", "TERM", "SIGRTMIN", "WINCH", "CHLD"):
+    web.on_signal(name, name=name)(lambda c: say(c, c.event["signal"]))
+web.on_call("text")(lambda c: "a\\tb")
+web.on_call("nothing")(lambda c: None)
+web.on_call("list")(lambda c: [1, {"a": None}])
+@web.on_call("fail")
+def fail(c):
+    raise ValueError("no good")
+""")
+    assert run(house, file).returncode == 0
+    for name in ("HUP", "sigint", "TERM", "RTMIN", "WINCH", "SIGCHLD"):
+        assert house.run("signal", "web", name).returncode == 0
+    assert story.order() == ["SIGHUP", "SIGINT", "SIGTERM", "SIGRTMIN", "SIGWINCH", "SIGCHLD"]
+    assert house.is_alive(house.first("web"))
+    assert house.run("call", "web", "text").stdout == "a\tb\n"
+    assert house.run("call", "web", "nothing").stdout == ""
+    assert house.run("call", "web", "list").stdout.split() == ["[", "1,", "{", '"a":', "null", "}", "]"]
+    for arguments, error in (
+        (("call", "web", "fail"), "ValueError: no good"),
+        (("call", "web", "other"), "it has fail, list, nothing, text"),
+        (("call", "nobody", "text"), "no container named nobody"),
+        (("signal", "web", "USR2"), "haconiwa kill -s SIGUSR2 web"),
+        (("signal", "web", "KILL"), "SIGKILL is no signal that can be caught"),
+        (("signal", "nobody", "HUP"), "no container named nobody"),
+    ):
+        done = house.run(*arguments)
+        assert done.returncode != 0
+        assert error in done.stderr
+    house.ask("stop", name="web", timeout=0)
+
+
+def test_no_signal_is_blocked_or_ignored_inside(house, story):
+    """Of the supervisor's own mask, and of its caller's, nothing gets in."""
+    file = story.tell("""
+web = Container("web", ["sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/self/status; exec sleep 600"], stdout="log")
+web.on_call("look")(lambda c: c.exec(["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]).stdout.decode())
+""")
+
+    def block():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN])
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    house.open(preexec_fn=block)
+    assert house.run("run", "-d", "--name", "web", file, preexec_fn=block).returncode == 0
+    empty = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
+    house.until(lambda: house.run("logs", "web").stdout == empty)
+    assert house.run("call", "web", "look").stdout == f"{empty}\n"
+    assert house.run("exec", "web", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status").stdout == empty
+    house.ask("stop", name="web", timeout=0)
+
+
+def test_a_hook_that_is_cancelled_does_not_run_again(house, story):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on_call("once")
+def once(c):
+    c.cancel()
+    return "ran"
+@web.on("after_start")
+def first_start_only(c):
+    say(c)
+    c.cancel()
+@web.every(0.05)
+def three_times(c):
+    c.store["n"] = c.store.get("n", 0) + 1
+    if c.store["n"] == 3:
+        c.cancel()
+""")
+    assert run(house, file).returncode == 0
+    assert house.ask("call", name="web", command="once", args={}) == "ran"
+    assert "has no command 'once'" in house.run("call", "web", "once").stderr
+    house.until(lambda: house.ask("inspect", name="web")["store"].get("n") == 3)
+    house.ask("restart", name="web", timeout=0)
+    time.sleep(0.5)
+    assert house.ask("inspect", name="web")["store"] == {"n": 3}
+    assert len(story.told()) == 1
+    house.ask("stop", name="web", timeout=0)
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import ClassVar
+from haconiwa_core.feature import Feature
+from haconiwa_core.hooks.hook import Every, Hook, On
+from haconiwa_core.plugins.hookspecs import hookimpl
+
+@dataclass(frozen=True, kw_only=True)
+class Announce(Feature):
+    section: ClassVar[str] = "announce"
+    supervised: ClassVar[bool] = True
+    stages: ClassVar = ()
+
+@hookimpl
+def haconiwa_feature():
+    return Announce
+
+@hookimpl
+def haconiwa_steps(feature, planning):
+    return ()
+
+@hookimpl
+def haconiwa_hooks(feature):
+    for event in ("after_start", "after_exit", "before_exec"):
+        yield Hook(event, On(event), "announce_plugin:announce", "veto" if event == "before_exec" else "warn")
+    yield Hook("again", Every(0.05, limit=2), "announce_plugin:announce")
+
+def announce(c):
+    with open(os.environ["ANNOUNCED"], "a") as file:
+        file.write(f"plugin {c.event.get('event', 'every')}\\n")
+"""
+
+
+def test_hooks_of_plugins_run_before_those_of_the_definition(house, story, tmp_path):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    announced = tmp_path / "announced"
+    (folder / "announce_plugin.py").write_text(f"import os\nos.environ['ANNOUNCED'] = {str(announced)!r}\n{PLUGIN}")
+    information = folder / "announce_plugin-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: announce-plugin\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[haconiwa.v1.features]\nannounce = announce_plugin\n")
+    house.environment["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    file = story.tell(
+        textwrap.dedent(f"""
+        from announce_plugin import Announce
+        web = Container("web", ["sleep", "600"], features=[Announce()])
+        def own(c):
+            with open({str(announced)!r}, "a") as file:
+                file.write("own " + c.event["event"] + "\\n")
+        for event in ("before_exec", "after_start", "after_exit"):
+            web.on(event)(own)
+        """)
+    )
+    house.open(env=house.environment)
+    assert house.run("run", "-d", "--name", "web", file).stderr == ""
+    house.until(lambda: announced.read_text().count("every") == 2)
+    assert {name for name in house.ask("inspect", name="web")["hooks"] if ":" in name} == {
+        f"announce:{name}" for name in ("after_start", "after_exit", "before_exec", "again")
+    }
+    house.ask("stop", name="web", timeout=0)
+    lines = [line for line in announced.read_text().splitlines() if "every" not in line]
+    assert lines == [
+        f"{who} {event}" for event in ("before_exec", "after_start", "after_exit") for who in ("plugin", "own")
+    ]
+
+
+def test_hooks_of_a_definition_that_is_no_program_are_those_of_plugins(house, tmp_path):
+    """A definition without hooks of its own needs no worker."""
+    file = tmp_path / "web.toml"
+    file.write_text('command = ["sleep", "600"]\n[supervision]\n')
+    house.open()
+    assert house.run("run", "-d", "--name", "web", file).returncode == 0
+    assert not [line for line in house.processes() if "hooks.worker" in line]
+    house.ask("stop", name="web", timeout=0)
+
+
+def test_a_definition_that_has_changed_since_it_was_read_is_refused(house, story, tmp_path):
+    """Its functions would be others than those that were looked at."""
+    file = story.tell(f"""
+web = Container("web", ["sleep", "600"])
+if not os.path.exists({str(tmp_path / "changed")!r}):
+    @web.on("after_start")
+    def there(c):
+        say(c)
+open({str(tmp_path / "changed")!r}, "w").close()
+""")
+    done = run(house, file)
+    assert done.returncode != 0
+    assert "has no hook there any more" in done.stderr
+    assert house.store.names() == []
+
+
+def test_this_interpreter_is_the_one_that_hooks_run_in(house, story):
+    file = story.tell("""
+import sys
+web = Container("web", ["sleep", "600"])
+web.on_call("which")(lambda c: sys.executable)
+""")
+    assert run(house, file).returncode == 0
+    assert house.run("call", "web", "which").stdout.strip() == sys.executable
+    house.ask("stop", name="web", timeout=0)
