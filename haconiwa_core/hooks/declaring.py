@@ -26,6 +26,7 @@ class Hooked:
     What is wrong with a declaration is found when the container is planned, with all other problems.
     """
 
+    name: str
     hooks: list[Hook]
 
     def on(
@@ -136,7 +137,7 @@ class Hooked:
             taken = {hook.name for hook in self.hooks}
             names = chain([base], (f"{base}-{number}" for number in count(2)))
             unique = next(each for each in names if each not in taken)
-            self.hooks.append(Hook(unique, trigger, function, failure, timeout, place))
+            self.hooks.append(Hook(unique, trigger, function, failure, timeout, place, self.name))
             return function
 
         return register

@@ -114,6 +114,7 @@ class Hook:
         failure: what an exception, a crash or a passed time limit means.
         timeout: seconds until it is killed, with all that it has started.
         place: where it was written.
+        container: the one with which it was declared; one that is made of that has the same hook.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Hook:
     failure: Failure = "warn"
     timeout: float = DEFAULT_TIMEOUT
     place: Source = Source("", 0)
+    container: str = ""
 
     @property
     def event(self) -> str:
@@ -163,6 +165,7 @@ class Hook:
             "failure": self.failure,
             "timeout": self.timeout,
             "place": list(self.place),
+            "container": self.container,
         }
 
     @staticmethod
@@ -175,9 +178,14 @@ class Hook:
         trigger, complaints = build(_TRIGGERS[data["kind"]], data["trigger"])
         if complaints:
             raise ValueError(f"hook {data['name']}: {complaints[0].key} {complaints[0].text}")
-        file, line = data["place"]
         return Hook(
-            data["name"], trigger, data["function"], data["failure"], float(data["timeout"]), Source(file, line)
+            data["name"],
+            trigger,
+            data["function"],
+            data["failure"],
+            float(data["timeout"]),
+            Source(*data["place"]),
+            data["container"],
         )
 
 

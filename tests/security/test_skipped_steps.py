@@ -28,8 +28,8 @@ from haconiwa_core.planning.assembly import assembled
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.planner import plan
 
-OF_THE_ASSEMBLY = (linux.clone, linux.wait_at_gate, linux.set_dumpable)
-"""Processes are made, wait for the host, and are closed to others, which tests/system/test_attach.py watches."""
+OF_THE_ASSEMBLY = (linux.clone, linux.wait_at_gate, linux.set_dumpable, linux.note_time)
+"""Processes are made, wait for the host, note the time, and are closed to others: tests/system/test_attach.py."""
 
 KINDS = [(IDS, 0), ("host", 0), (IDS, 1000), ("host", 1000)]
 """The container's ids, and who runs the command: what one kind hides, another shows."""

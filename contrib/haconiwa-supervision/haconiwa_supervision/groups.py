@@ -132,9 +132,11 @@ class Group:
             await self._fail(culprit, culprit.end.exit_status if culprit.end else None)
         for member in self.members.values():
             member.state.remove = True
-            if member.running:
+            if member.finished.done():
+                member.forget()
+            elif member.running:
                 await member.stop(0, reason)
-            elif not member.finished.done():
+            else:
                 member.give_up()
         await self._over.wait()
 
@@ -186,7 +188,9 @@ def check_dependencies(definitions: Sequence[Definition]) -> None:
         section: Any = definition.container.feature(Supervision.section)
         for needed in _needs(definition):
             text = ""
-            if needed not in needs:
+            if needed == definition.container.name:
+                text = "it depends on itself"
+            elif needed not in needs:
                 text = f"no container named {needed} is started with {definition.container.name}"
             elif definition.container.name in _all_needs(needed, needs):
                 text = f"{needed} depends on {definition.container.name}, too"

@@ -68,6 +68,7 @@ class Supervised:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._streams: dict[str, int] = {}
         self._waiting: asyncio.Event | None = None
+        self._noting: asyncio.TimerHandle | None = None
         self._again: asyncio.Future[None] | None = None
         self._is_clean = True
         self.life = Life(self, self.container.hooks)
@@ -179,6 +180,8 @@ class Supervised:
         self.life.adopt(running, messages)
         self.emit("adopted", pid=running.pid)
         self.soon(self._live(self._life(adopted=True)))
+        if self.state.stopping is not None:
+            self.stop_soon("it was asked to before its supervisor ended", self.state.stopping)
 
     def resume(self, end: End) -> None:
         """Go on with one that has ended, but not for good, when a former supervisor was there."""
@@ -187,7 +190,7 @@ class Supervised:
 
     def start_again(self) -> asyncio.Future[None]:
         """Start one again that had ended for good; return what is done when that has succeeded or failed."""
-        self.state.ended = self.state.retired = False
+        self.state.ended, self.state.retired, self.state.stopping = False, False, None
         self._again = self.supervisor.loop.create_future()
         self.resume(_FAILED)
         return self._again
@@ -296,11 +299,17 @@ class Supervised:
             self.finished.set_result(self.end or _FAILED)
         self.supervisor.has_finished(self)
 
+    def forget(self) -> None:
+        """Forget one that has ended for good, if it was cleaned up."""
+        if self._is_clean and (claim := self.supervisor.store.take_over(self.name)):
+            claim.remove()
+
     def leave(self) -> None:
         """Leave it as it is, to the next supervisor."""
         self.life.leave()
         for task in self._tasks:
             task.cancel()
+        self.note()
         # Its name stays locked until this process has ended: something may be under way.
 
     # What may be asked of it.
@@ -312,6 +321,7 @@ class Supervised:
             timeout: seconds until all of it is killed; its own by default.
             reason: for events.
         """
+        self.state.stopping = self.policy.stop_timeout if timeout is None else timeout
         self.retire()
         if not self.finished.done():
             self.life.reason = self.life.reason or reason
@@ -336,9 +346,8 @@ class Supervised:
 
     def retire(self) -> None:
         """Let it not be started again when it ends."""
-        if not self.state.retired:
-            self.state.retired = True
-            self.note()
+        self.state.retired = True
+        self.note()
         if self._waiting:
             self._waiting.set()
 
@@ -466,12 +475,20 @@ class Supervised:
 
     def note(self) -> None:
         """Write the state beside the record, as long as the name is held; what keeps it from that is told."""
+        if self._noting:
+            self._noting.cancel()
+            self._noting = None
         if self.claim.fileno() < 0:
             return
         try:
             self.state.write(self.claim.directory)
         except RecordError as error:
             self.supervisor.fault(self.name, error)
+
+    def note_soon(self) -> None:
+        """Write it in a moment, together with what happens until then."""
+        if self._noting is None:
+            self._noting = self.supervisor.loop.call_later(_MOMENT, self.note)
 
     def emit(self, event: str, **more: Any) -> None:
         """Tell an event of it."""
@@ -514,3 +531,4 @@ def _inherited(container: Container) -> list[str]:
 
 
 _FAILED = End(None, "failed", None)
+_MOMENT = 0.05

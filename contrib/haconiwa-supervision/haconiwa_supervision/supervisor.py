@@ -241,7 +241,7 @@ class Supervisor:
             await self.work(partial(_discard, claim, record))
             return
         if record.status == "exited" and state.ended:
-            claim.release()
+            claim.remove() if state.remove else claim.release()
             return
         definition = await self.work(partial(self.plans.definition, state.definition))
         container = Supervised(self, claim, definition, state)

@@ -240,7 +240,6 @@ def features() -> list[Feature]:
         ("haconiwa_ns_uts", "UtsNamespace", {}),
     ]
     found = [(getattr(import_module(name), kind), options) for name, kind, options in kinds if find_spec(name)]
-    print(f"{len(found)} of {len(kinds)} features are installed")
     return [kind(**options) for kind, options in found]
 
 

@@ -47,7 +47,7 @@ web = Container(
 
 @pytest.fixture
 def confined(tmp_path: Path, house):
-    """Return the text of a definition with a root, a control group and namespaces, and the name of its group's parent."""
+    """Return a definition with a root, a control group and namespaces, and the parent of that group."""
     parent = f"haconiwa-test-lifecycle-{os.getpid()}"
     root = busybox_root(tmp_path / "root")
     yield CONFINED.format(name="web", parent=parent, root=root), parent
@@ -92,7 +92,7 @@ def test_all_events_happen_once_in_their_order(house, story):
 
 @needs_program("busybox")
 def test_where_the_child_is_at_each_gate(house, story, confined):
-    text, parent = confined
+    text, _ = confined
     run_file = story.tell(f"""{text}
 def look(c):
     status = dict(line.split(":\\t", 1) for line in open(f"/proc/{{c.pid}}/status").read().splitlines())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,6 @@ def run(house, story, text, head=HEAD):
 
 def began(house):
     """Return when the hooks' timers began, as the supervisor has noted it."""
-    import json
-
     return json.loads((house.store.directory / "web" / "supervision.json").read_text())["started"]
 
 
@@ -187,7 +187,9 @@ web.on_call("ping")(lambda c: "pong")
     assert sorted(each["number"] for each in story.told("timer")) == list(range(1000))
     house.until(lambda: len(story.told("beat")) > 3)
     hooks = house.ask("inspect", name="web")["hooks"]
-    assert {(hooks[f"timer{number}"]["runs"], hooks[f"timer{number}"]["failures"]) for number in range(1000)} == {(1, 0)}
+    assert {(hooks[f"timer{number}"]["runs"], hooks[f"timer{number}"]["failures"]) for number in range(1000)} == {
+        (1, 0)
+    }
     stop(house)
     assert house.faults() == []
 
@@ -246,7 +248,7 @@ web.every(0.5)(lambda c: say(c, "tick"))
     stamps = [event["time"] for event in house.events("web")]
     assert max(stamps) - min(stamps) > 29 * 86400
     at = [each["at"] for each in story.told("tick")]
-    assert all(0.1 < later - earlier < 5 for earlier, later in zip(at, at[1:], strict=False))
+    assert all(0.1 < later - earlier < 5 for earlier, later in pairwise(at))
     # A delay before a restart is such a timer, too.
     clock.write_text("+0\n")
     before = house.first("web")

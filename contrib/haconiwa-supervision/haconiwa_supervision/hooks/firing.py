@@ -31,8 +31,8 @@ class Subject(Protocol):
     async def run_hook(self, hook: Hook, facts: Mapping[str, Any]) -> Outcome:
         """Run a hook in its worker."""
 
-    def note(self) -> None:
-        """Write the state."""
+    def note_soon(self) -> None:
+        """Write the state in a moment."""
 
     def emit(self, event: str, **more: Any) -> None:
         """Tell an event."""
@@ -117,7 +117,7 @@ class Firing:
                 begun = state.ready if hook.trigger.after_ready else state.started
                 self._begin(hook, monotonic() if begun is None else begun)
         if self._timers:
-            self._subject.note()
+            self._subject.note_soon()
 
     def _begin(self, hook: Hook, since: float) -> None:
         known = self._known(hook)
@@ -148,7 +148,7 @@ class Firing:
                 # The function that it calls is another one, even where nothing else is.
                 self._stop_timer(hook.name)
                 self._begin(hook, now)
-        self._subject.note()
+        self._subject.note_soon()
 
     def disarm(self) -> None:
         """Stop all timers; one that begins again begins anew."""
@@ -191,7 +191,7 @@ class Firing:
         self._known(hook).cancelled = True
         self._stop_timer(hook.name)
         self._queued.discard(hook.name)
-        self._subject.note()
+        self._subject.note_soon()
 
     def _usable(self) -> list[Hook]:
         return [hook for hook in self.hooks if not self._known(hook).cancelled]
@@ -220,7 +220,7 @@ class Firing:
             **({"reason": _last_line(outcome.error), "traceback": outcome.error} if failed else {}),
             **({"output": outcome.output} if outcome.output else {}),
         )
-        self._subject.note()
+        self._subject.note_soon()
         if failed and hook.failure == "stop":
             self._subject.stop_soon(f"the hook {hook.name} has failed")
         return outcome
