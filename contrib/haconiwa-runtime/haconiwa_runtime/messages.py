@@ -119,10 +119,10 @@ def receive_packet(connection: socket.socket, size: int, most: int) -> tuple[byt
     return data, descriptors, flags
 
 
-def close_all(descriptors: Sequence[int]) -> None:
-    """Close descriptors."""
-    for descriptor in descriptors:
-        os.close(descriptor)
+def close_all(descriptors: list[int]) -> None:
+    """Close descriptors, and take them out of the list."""
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def peer_of(connection: socket.socket) -> tuple[int, int]:

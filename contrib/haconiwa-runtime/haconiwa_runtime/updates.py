@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.stored import read_stored
-from haconiwa_core.errors import RecordError, SetupError, StepError
+from haconiwa_core.errors import HaconiwaError, RecordError, SetupError, StepError
 from haconiwa_core.host import HostFacts
 from haconiwa_core.launch.local import Values, run_host_step
 from haconiwa_core.linux.host import KERNEL
@@ -18,6 +18,7 @@ from haconiwa_core.planning.plan import PlannedStep
 from haconiwa_core.planning.updating import plan_update
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.store import Store
+from haconiwa_runtime.client import ask_about
 from haconiwa_runtime.recorded import find
 
 _LOCK = "update.lock"
@@ -27,6 +28,8 @@ def update(
     store: Store, name: str, change: Callable[[Container], Container], host: HostFacts, plugins: Plugins
 ) -> Container:
     """Change a running container to another definition, or leave all as it was; return the one that is in force.
+
+    The supervisor that keeps it is told.
 
     Args:
         store: with its record.
@@ -40,6 +43,17 @@ def update(
         DefinitionError: the new definition is wrong, or differs in what cannot change.
         SetupError: a step failed; those before it are taken back, and `cleanup` says which could not be.
     """
+    container = change_alone(store, name, change, host, plugins)
+    # One that has ended meanwhile has left it to one that reads the record.
+    with suppress(HaconiwaError):
+        ask_about(store, name, "updated")
+    return container
+
+
+def change_alone(
+    store: Store, name: str, change: Callable[[Container], Container], host: HostFacts, plugins: Plugins
+) -> Container:
+    """Do what `update` does, for its supervisor, who need not be told."""
     directory = store.directory / name
     find(store, name)
     with _alone(directory):

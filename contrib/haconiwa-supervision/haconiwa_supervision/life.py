@@ -88,11 +88,11 @@ class Life:
         self.firing.disarm()
         state = self._container.state
         state.started, state.ready, state.seen = monotonic(), None, {}
-        # What was changed in a former life is not in force in this one.
-        (self._container.claim.directory / CHANGES_NAME).unlink(missing_ok=True)
         # Who comes after a crash finds what to go on with.
         self._container.note()
         try:
+            # What was changed in a former life is not in force in this one.
+            (self._container.claim.directory / CHANGES_NAME).unlink(missing_ok=True)
             await self.firing.fire("before_start")
             self.running = await self._started(plan, streams)
         except Exception as error:
@@ -226,7 +226,7 @@ class Life:
         if self._wanted_readiness:
             try:
                 await wait_until_ready(self._wanted_readiness, _Subject(container, self))
-            except HaconiwaError as error:
+            except (HaconiwaError, OSError) as error:
                 self._does_not_become_ready(error)
                 if not self._ended.is_set():
                     container.emit("not ready", reason=self.reason)
@@ -240,9 +240,9 @@ class Life:
             self.firing.arm(ready=True)
         await self._fire("after_ready")
 
-    def _does_not_become_ready(self, error: HaconiwaError) -> None:
+    def _does_not_become_ready(self, error: HaconiwaError | OSError) -> None:
         self.reason = self.reason or str(error)
-        self.ready.set_exception(error)
+        self.ready.set_exception(HaconiwaError(str(error)))
         self.ready.exception()  # Nobody may wait for it.
 
     async def _reap(self, running: Running) -> None:

@@ -43,6 +43,7 @@ class Requests:
             "restart": self._restart,
             "reload": self._reload,
             "attached": self._attached,
+            "updated": self._updated,
             "update": self._update,
             "signal": self._signal,
             "call": self._call,
@@ -196,6 +197,9 @@ class Requests:
     async def _reload(self, request: Request) -> Any:
         found = await reload(self._of(request), request["definition"], apply=bool(request["apply"]))
         return [item._asdict() for item in found]
+
+    async def _updated(self, request: Request) -> Any:
+        await self._of(request).updated()
 
     async def _attached(self, request: Request) -> Any:
         self._of(request).attached([str(word) for word in request["command"]])

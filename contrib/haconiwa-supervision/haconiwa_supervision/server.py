@@ -27,7 +27,7 @@ ANSWER_TIMEOUT = 10.0
 _PAUSE = 0.5
 
 Handler = Callable[["Conversation", Mapping[str, Any], list[int]], Awaitable[None]]
-"""Answers one request; closes the descriptors that came with it."""
+"""Answers one request; what it leaves in the list of the descriptors that came with it is closed afterwards."""
 
 
 class SilentError(Exception):
@@ -230,11 +230,13 @@ class Server:
             if message is None:
                 return None
             conversation.watch()
-            handler = self._handlers.get(str(message.content.get("do")))
-            if handler is None:
+            try:
+                handler = self._handlers.get(str(message.content.get("do")))
+                if handler is None:
+                    raise HaconiwaError(f"there is no request {message.content.get('do')!r}")
+                await handler(conversation, message.content, message.descriptors)
+            finally:
                 close_all(message.descriptors)
-                raise HaconiwaError(f"there is no request {message.content.get('do')!r}")
-            await handler(conversation, message.content, message.descriptors)
         except HaconiwaError as error:
             return error
         except SilentError:

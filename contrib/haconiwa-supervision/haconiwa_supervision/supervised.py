@@ -12,7 +12,7 @@ from socket import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from haconiwa_runtime.updates import update
+from haconiwa_runtime.updates import change_alone
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import with_values
@@ -409,9 +409,16 @@ class Supervised:
 
         def changed() -> Container:
             with supervisor.plans.lock:
-                return update(supervisor.store, self.name, change, gather(), supervisor.plans.plugins)
+                return change_alone(supervisor.store, self.name, change, gather(), supervisor.plans.plugins)
 
-        container = await supervisor.work(changed)
+        self._has_changed(await supervisor.work(changed))
+
+    async def updated(self) -> None:
+        """Note that somebody else has changed it while it runs."""
+        store, plans = self.supervisor.store, self.supervisor.plans
+        self._has_changed(await self.supervisor.work(lambda: plans.in_force(store.read(self.name))))
+
+    def _has_changed(self, container: Container) -> None:
         self.container = replace(container, hooks=self.container.hooks).at(self.container.place)
         self.emit("updated")
         self.firing.fire_soon("after_update")

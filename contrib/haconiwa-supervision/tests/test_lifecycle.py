@@ -65,7 +65,7 @@ def test_all_events_happen_once_in_their_order(house, story):
     events = [event.value for event in Event if event not in NOTICED]
     assert run(house, story.tell(ALL.format(events=events))).returncode == 0
     house.until(lambda: "after_ready" in story.order())
-    house.ask("update", name="web", sections={"supervision": {"restart_limit": 3}})
+    assert house.run("update", "web", "--set", "supervision.restart_limit=3").returncode == 0
     house.until(lambda: "after_update" in story.order())
     assert house.run("exec", "web", "true").returncode == 0
     house.until(lambda: "after_attach" in story.order())
@@ -367,6 +367,30 @@ def drain(c):
             house.until(lambda: not house.is_alive(process), 2)
             # The hook goes on to its own end, before those of the container's end.
             assert first.result(30)["exit_status"] == second.result(30)["exit_status"] == 128 + signal.SIGKILL
+
+
+def test_a_change_is_told_whoever_makes_it(house, story):
+    file = story.tell("""
+from haconiwa_rlimit import Rlimit
+web = Container("web", ["sleep", "600"], features=[Rlimit(nofile=100)])
+web.on("after_update")(lambda c: say(c, "updated", limit=c.definition["features"]["rlimit"]["nofile"]))
+@web.on_call("set")
+def change(c):
+    c.update(rlimit={"nofile": int(c.args["n"])})
+@web.on_call("wrong")
+def wrong(c):
+    c.update(rlimit={"nofiles": 3})
+""")
+    assert run(house, file).returncode == 0
+    assert house.run("update", "web", "--set", "rlimit.nofile=90").returncode == 0
+    house.until(lambda: len(story.told()) == 1)
+    assert house.run("call", "web", "set", "--arg", "n=80").returncode == 0
+    house.until(lambda: len(story.told()) == 2)
+    house.ask("update", name="web", sections={"rlimit": {"nofile": 70}})
+    house.until(lambda: len(story.told()) == 3)
+    assert "nofiles" in house.run("call", "web", "wrong").stderr
+    assert [each["limit"] for each in story.told()] == [90, 80, 70]
+    house.ask("stop", name="web", timeout=0)
 
 
 class TestProcessesThatAreAdded:
