@@ -16,6 +16,9 @@ from haconiwa_core.launch.encoding import encode
 from haconiwa_core.program import Program
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+file_limit: tuple[int, int] | None = None
+"""Of open files, for what is spawned: set by a process that has raised its own (RLIMIT_NOFILE in getrlimit(2))."""
+
 _FIRST_SLOTS = ("clone", "pidfd", "channel")
 _MAXIMUM_KNOWN = 4
 
@@ -133,7 +136,7 @@ def spawn(path: str, arguments: list[str], connection: int) -> int:
     Raises:
         OSError: the program cannot be executed.
     """
-    return os.posix_spawn(
+    pid = os.posix_spawn(
         path,
         arguments,
         {},
@@ -146,6 +149,11 @@ def spawn(path: str, arguments: list[str], connection: int) -> int:
         setsigmask=(),
         setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
     )
+    if file_limit:
+        import resource
+
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, file_limit)
+    return pid
 
 
 def sealed(name: str, content: bytes) -> int:

@@ -7,6 +7,8 @@ import socket
 import stat
 from pathlib import Path
 
+from haconiwa_runtime.client import connect
+
 from haconiwa_core.errors import HaconiwaError
 
 SOCKET_NAME = "control"
@@ -60,7 +62,7 @@ def _bound(path: Path) -> socket.socket:
         # Thus no path is longer than an address can be (unix(7)).
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            path.unlink(missing_ok=True)
+            _remove_unused(path)
             os.fchmod(listening.fileno(), 0o600)  # The path has this mode from the first moment.
             listening.bind(f"/proc/self/fd/{folder}/{path.name}")
         finally:
@@ -70,6 +72,24 @@ def _bound(path: Path) -> socket.socket:
         listening.close()
         raise HaconiwaError(f"cannot listen on {path}: {error.strerror}") from error
     return listening
+
+
+def _remove_unused(path: Path) -> None:
+    """Remove the socket of one that was killed.
+
+    Raises:
+        HaconiwaError: somebody listens there, or it is no socket.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if connection := connect(path):
+        connection.close()
+        raise HaconiwaError(f"somebody listens on {path} already")
+    if not stat.S_ISSOCK(mode) and not stat.S_ISLNK(mode):
+        raise HaconiwaError(f"{path} is there, and is no socket")
+    path.unlink()
 
 
 def _checked(passed: socket.socket) -> str:

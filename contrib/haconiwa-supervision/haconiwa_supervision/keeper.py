@@ -428,7 +428,7 @@ def _write_all_or_nothing(file: int, text: memoryview, size: int) -> None:
 
 def _receive(connection: _socket.socket) -> tuple[bytes, list[int], bool]:
     """Return a message, its descriptors, and whether nothing of both was cut off."""
-    room = _socket.CMSG_SPACE(MAX_DESCRIPTORS * struct.calcsize("i"))
+    room = _socket.CMSG_LEN(MAX_DESCRIPTORS * struct.calcsize("i"))
     asked = _socket.MSG_CMSG_CLOEXEC | _socket.MSG_DONTWAIT
     message, ancillary, flags, _ = connection.recvmsg(MAX_MESSAGE, room, asked)
     descriptors: list[int] = []

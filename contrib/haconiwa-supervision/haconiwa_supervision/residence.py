@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
+from haconiwa_core.launch import resident as spawned
 from haconiwa_core.launch.processes import LAST_DESCRIPTOR
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
@@ -194,8 +195,9 @@ def _make_private(folder: Path) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Allow as many open files as may be: each container takes a few."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Allow this process as many open files as may be: each container takes a few."""
+    spawned.file_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = spawned.file_limit
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -25,6 +25,7 @@ ANSWER_TIMEOUT = 10.0
 """Seconds until an answer must have been taken."""
 
 _PAUSE = 0.5
+_UNDOING = 5.0
 
 Handler = Callable[["Conversation", Mapping[str, Any], list[int]], Awaitable[None]]
 """Answers one request; what it leaves in the list of the descriptors that came with it is closed afterwards."""
@@ -169,12 +170,16 @@ class Server:
         return False
 
     async def close(self, patience: float) -> None:
-        """End all connections, after as many seconds in which they may end by themselves."""
+        """End all connections, after as many seconds in which they may end by themselves.
+
+        A start that is under way is undone, unless it takes too long: then that is left to the next supervisor.
+        """
         if self._tasks and patience:
             await asyncio.wait(self._tasks, timeout=patience)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_UNDOING)
 
     def _listen(self) -> None:
         self._listens = True

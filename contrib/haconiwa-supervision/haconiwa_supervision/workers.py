@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from haconiwa_supervision.hooks.workers import Worker
@@ -54,8 +55,7 @@ class Workers:
 
     async def close(self) -> None:
         """End all."""
-        for worker in (*self._of_programs.values(), *self._of_files.values()):
-            await worker.close()
+        await asyncio.gather(*(worker.close() for worker in (*self._of_programs.values(), *self._of_files.values())))
 
 
 def _key_of(file: str) -> Key:

@@ -13,6 +13,7 @@ from haconiwa_supervision.observers import MOST_QUEUED, Observers
 
 from haconiwa_core import Container
 from haconiwa_core.errors import PluginError
+from haconiwa_core.linux.host import children
 from haconiwa_core.plugins.discovery import DISABLE_VARIABLE
 from haconiwa_core.plugins.entrypoints import EntryPoint
 from haconiwa_core.plugins.observers import GROUP, Observer, installed_observers
@@ -99,9 +100,9 @@ def scenario(act):
         finally:
             await running.observers.close()
 
+    before = set(children())
     asyncio.run(run())
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert set(children()) <= before
 
 
 class TestTold:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import resource
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -239,7 +242,8 @@ def slow(c):
     assert not ready.exists()
 
 
-def test_a_start_that_was_under_way_is_undone(house, define, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_start_that_was_under_way_is_undone(house, define, tmp_path, number):
     begun = tmp_path / "begun"
     file = define(f"""
 import time
@@ -253,7 +257,7 @@ def slow(c):
     client = house.command("run", "-d", "--name", "web", file)
     house.until(begun.exists)
     child = house.first("web")
-    house.kill()
+    house.close(number)
     _, err = client.communicate(timeout=30)
     assert client.returncode != 0
     assert "the supervisor has ended before it answered" in err
@@ -348,6 +352,32 @@ def test_there_is_one_supervisor_at_a_time(house):
     assert house.run("supervise", "--detach", "--state", house.store.directory).returncode == 0
     assert house.process.poll() is None
     assert house.listens()
+
+
+def test_a_socket_elsewhere_takes_the_place_of_nothing(house, tmp_path):
+    """HACONIWA_SOCKET names a path: nobody who listens there is pushed aside, and no file is removed."""
+    file, elsewhere = tmp_path / "file", tmp_path / "elsewhere"
+    file.write_text("mine")
+    for path, words in ((file, "no socket"), (elsewhere, "somebody listens")):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+            other.bind(str(elsewhere))
+            other.listen()
+            done = house.run("supervise", env={**house.environment, "HACONIWA_SOCKET": str(path)})
+        assert done.returncode == 125
+        assert words in done.stderr
+        elsewhere.unlink()
+    assert file.read_text() == "mine"
+
+    house.open(env={**os.environ, "HACONIWA_SOCKET": str(elsewhere)})
+    assert house.socket.is_symlink()
+    assert stat.S_IMODE(elsewhere.lstat().st_mode) == 0o600
+    (name,) = house.start(Container("box", ["sleep", "600"]))
+    assert house.run("stop", "-t", "0", name).returncode == 0
+    assert house.close() == 0
+    assert not elsewhere.exists()
+    house.open()
+    assert house.socket.is_socket()
+    assert not house.socket.is_symlink()
 
 
 def test_many_first_clients_share_one_supervisor(house, define):
@@ -488,6 +518,23 @@ def test_damaged_state_of_one_container_does_not_touch_the_others(house):
     assert house.close() == 0
 
 
+def test_what_it_needs_for_itself_its_containers_do_not_get(house, define, tmp_path):
+    """It raises its limit of open files; a container, or a hook, has the one that it was started with."""
+    limits = (512, 4096)
+    house.open(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits))
+    assert resource.prlimit(house.process.pid, resource.RLIMIT_NOFILE) == (4096, 4096)
+    file = define(f"""
+import resource
+web = Container("web", ["sleep", "600"])
+@web.on("after_start")
+def tell(c):
+    open({str(tmp_path / "told")!r}, "w").write(str(resource.getrlimit(resource.RLIMIT_NOFILE)))
+""")
+    assert house.run("run", "-d", "--name", "web", file).returncode == 0
+    assert resource.prlimit(house.first("web").pid, resource.RLIMIT_NOFILE) == limits
+    house.until(lambda: (tmp_path / "told").exists() and (tmp_path / "told").read_text() == str(limits))
+
+
 def test_the_folder_must_be_closed_to_others(house):
     house.store.directory.mkdir(mode=0o755)
     done = house.run("supervise", "--state", house.store.directory)
@@ -599,6 +646,21 @@ class TestService:
             _, err = process.communicate(timeout=30)
         assert process.returncode == 125
         assert ".socket unit" in err or "ListenSequentialPacket=" in err
+
+    def test_systemd_understands_the_units(self, tmp_path):
+        units = Path(__file__).parents[1] / "systemd"
+        if not units.is_dir():
+            pytest.skip("needs the source tree: its units are not installed")
+        if not shutil.which("systemd-analyze"):
+            pytest.skip("needs systemd-analyze")
+        documented = (units.parents[2] / "docs" / "supervision.md").read_text()
+        for unit in units.iterdir():
+            assert unit.read_text() in documented
+            # The program must be there.
+            (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/local/bin/haconiwa", sys.executable))
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, tmp_path.glob("haconiwa.*"))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
     def test_a_socket_for_another_process_is_not_taken(self, house):
         house.open(env={**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())})

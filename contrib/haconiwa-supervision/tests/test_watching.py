@@ -430,7 +430,7 @@ def test_hooks_that_would_wait_in_vain_are_refused() -> None:
             "hook mine: needs a control group of version 2, where pressure is told of; add cgroup"
         ]
     assert "stall must be more than 0" in complaints(OnPressure("cpu", stall=0), [UNIFIED])[0]
-    assert "not more than window" in complaints(OnPressure("cpu", stall=1.5), [UNIFIED])[0]
+    assert "not more than window" in complaints(OnPressure("cpu", stall=2.5), [UNIFIED])[0]
     assert complaints(On("oom"), [UNIFIED]) == ["hook mine: needs a control group with a limit of memory; add cgroup"]
     assert complaints(On("oom"), [UNIFIED, KILLS]) == []
     assert "a limit of processes; add cgroup" in complaints(On("pids_limit"), [])[0]
@@ -442,7 +442,7 @@ def test_short_windows_need_a_capability() -> None:
     whole = made_up()
     ordinary = whole._replace(capabilities=whole.capabilities & ~(1 << CAP_SYS_RESOURCE))
     assert complaints(OnPressure("cpu", window=1.5), [UNIFIED], whole) == []
-    assert "window must be a multiple of 2 seconds" in complaints(OnPressure("cpu"), [UNIFIED], ordinary)[0]
+    assert "window must be a multiple of 2 seconds" in complaints(OnPressure("cpu", window=1.0), [UNIFIED], ordinary)[0]
     for window in (2, 4.0, 10.0):
         assert complaints(OnPressure("cpu", window=window), [UNIFIED], ordinary) == []
 
