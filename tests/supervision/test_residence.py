@@ -648,7 +648,7 @@ class TestService:
         assert ".socket unit" in err or "ListenSequentialPacket=" in err
 
     def test_systemd_understands_the_units(self, tmp_path):
-        units = Path(__file__).parents[1] / "systemd"
+        units = Path(__file__).parents[2] / "contrib" / "haconiwa-supervision" / "systemd"
         if not units.is_dir():
             pytest.skip("needs the source tree: its units are not installed")
         if not shutil.which("systemd-analyze"):
