@@ -226,8 +226,11 @@ def adopt_orphans(adopt: bool) -> None:
 
 def children() -> list[int]:
     """Return the pids of this process's children, ended ones among them (proc(5))."""
-    tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # A thread that has ended meanwhile.
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def kill_process(pid: int, started: int) -> None:
