@@ -96,7 +96,7 @@ def test_where_the_child_is_at_each_gate(house, story, confined):
     run_file = story.tell(f"""{text}
 def look(c):
     status = dict(line.split(":\\t", 1) for line in open(f"/proc/{{c.pid}}/status").read().splitlines())
-    root = os.stat(f"/proc/{{c.pid}}/root/.")
+    root = os.stat(f"/proc/{{c.pid}}/root")
     new_root = os.stat({str(story.file.parent / "root")!r})
     say(c,
         in_new_root=(root.st_dev, root.st_ino) == (new_root.st_dev, new_root.st_ino),

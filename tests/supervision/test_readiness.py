@@ -20,7 +20,7 @@ from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_net import NetNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_supervision import Ready, Supervision
-from haconiwa_supervision.readiness import NotReady, http, wait_until_ready
+from haconiwa_supervision.readiness import NotReadyError, http, wait_until_ready
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.feature import Feature
@@ -76,7 +76,7 @@ def wait(subject: Watched, timeout: float = 20.0, **ready: Any) -> None:
 
 def lack(subject: Watched, timeout: float = 0.5, **ready: Any) -> str:
     """Return what a container that does not become ready lacks."""
-    with pytest.raises(NotReady) as caught:
+    with pytest.raises(NotReadyError) as caught:
         wait(subject, timeout, **ready)
     return str(caught.value)
 
@@ -403,7 +403,7 @@ def test_a_file_system_that_never_answers_holds_up_nobody(tmp_path: Path) -> Non
     async def main(subject: Watched) -> None:
         ticking = asyncio.ensure_future(tick())
         try:
-            with pytest.raises(NotReady, match="nothing is known yet"):
+            with pytest.raises(NotReadyError, match="nothing is known yet"):
                 await wait_until_ready(Ready(file=f"{folder}/file", timeout=1), subject)
         finally:
             ticking.cancel()

@@ -95,7 +95,7 @@ class _AsItCame(Source):
         while chunk := self._files[0].read(_CHUNK):
             yield Part(STDOUT, chunk)
 
-    def _ends_line(self, file: FileIO, begin: int) -> bool:  # noqa: ARG002 - there are no others
+    def _ends_line(self, file: FileIO, begin: int) -> bool:  # noqa: ARG002 - each line is whole here
         return True
 
 

@@ -129,10 +129,10 @@ class Log:
             os.unlink(LOG_NAME, dir_fd=self.directory)
         for number in range(self.files - 1, 0, -1):
             older, newer = (f"{LOG_NAME}.{each}" if each else LOG_NAME for each in (number, number - 1))
-            try:  # noqa: SIM105 - contextlib is not imported
+            try:
                 os.rename(newer, older, src_dir_fd=self.directory, dst_dir_fd=self.directory)
             except FileNotFoundError:
-                pass  # There are not so many yet.
+                continue  # There are not so many yet.
 
 
 class Stream:
@@ -445,10 +445,8 @@ def _close_all(descriptors: list[int]) -> None:
 
 def _listen(directory: int) -> _socket.socket:
     """Return the socket that later supervisors connect to."""
-    try:  # noqa: SIM105 - as above
-        os.unlink(SOCKET_NAME, dir_fd=directory)
-    except FileNotFoundError:
-        pass  # Else another keeper was killed.
+    if SOCKET_NAME in os.listdir(directory):
+        os.unlink(SOCKET_NAME, dir_fd=directory)  # Of a keeper that was killed: the lock is this one's.
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK)
     os.umask(0o177)
     # Thus no path is longer than an address can be.

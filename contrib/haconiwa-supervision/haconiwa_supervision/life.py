@@ -25,7 +25,7 @@ from haconiwa_supervision import Ready, notify
 from haconiwa_supervision.executing import execute
 from haconiwa_supervision.hooks.firing import Firing
 from haconiwa_supervision.monitoring import Monitoring
-from haconiwa_supervision.readiness import NotReady, wait_until_ready
+from haconiwa_supervision.readiness import NotReadyError, wait_until_ready
 
 if TYPE_CHECKING:
     from haconiwa_supervision.supervised import Supervised
@@ -347,7 +347,7 @@ class _Subject:
 
     def __init__(self, container: Supervised, life: Life) -> None:
         if not life.runs or life.running is None or life.child is None:
-            raise NotReady(f"{container.name} has ended before it was ready")
+            raise NotReadyError(f"{container.name} has ended before it was ready")
         self._container = container
         self.name = container.name
         self.pid, self.pidfd, self.started = life.child.pid, life.running.pidfd, life.child.started

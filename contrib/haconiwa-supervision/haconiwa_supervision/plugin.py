@@ -47,6 +47,6 @@ def haconiwa_check(feature: Supervision, plan: Plan) -> Iterator[Problem]:
 
 
 @hookimpl
-def haconiwa_update(old: Supervision, new: Supervision, planning: Planning) -> Iterable[Step]:  # noqa: ARG001
+def haconiwa_update() -> Iterable[Step]:
     """All of it can change: the supervisor looks at the definition that is in force."""
     return ()

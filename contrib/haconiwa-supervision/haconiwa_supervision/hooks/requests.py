@@ -29,8 +29,9 @@ def _is_level(value: object) -> bool:
 
 
 def _is_seconds_or_none(value: object) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value is None or (is_number and 0 <= value <= _MOST_SECONDS)  # type: ignore[operator]
+    if value is None:
+        return True
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
 
 
 def _is_signal(value: object) -> bool:
@@ -63,8 +64,8 @@ def _is_command(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_text, value))
 
 
-def _is_anything(value: object) -> bool:  # noqa: ARG001 - of the table's shape
-    return True
+def _is_of_json(value: object) -> bool:
+    return isinstance(value, (bool, int, float, str, list, dict)) or value is None
 
 
 REQUESTS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
@@ -84,7 +85,7 @@ REQUESTS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     },
     "log": {"level": _is_level, "message": _is_text, "values": _is_table},
     "store_get": {"key": _is_text},
-    "store_set": {"key": _is_text, "value": _is_anything},
+    "store_set": {"key": _is_text, "value": _is_of_json},
     "store_delete": {"key": _is_text},
     "store_keys": {},
     "cancel": {},

@@ -16,7 +16,7 @@ _SHARE_OF_TIME = 0.1
 """Pauses grow to this share of what was waited already, so that a thousand who wait for long cost little."""
 
 
-class NotReady(HaconiwaError):  # noqa: N818 - it is what the container is
+class NotReadyError(HaconiwaError):
     """A container has not become ready in its time, or has ended before; the message says what was missing."""
 
 
@@ -63,7 +63,7 @@ async def wait_until_ready(ready: Ready, subject: Subject) -> None:
         subject: the container, whose command has been executed.
 
     Raises:
-        NotReady: its time has passed, it has ended, or it cannot be looked at.
+        NotReadyError: its time has passed, it has ended, or it cannot be looked at.
         HaconiwaError: a command cannot be executed in it.
     """
     sight = _Sight()
@@ -77,9 +77,9 @@ async def wait_until_ready(ready: Ready, subject: Subject) -> None:
     if not looking.cancelled() and looking.exception() is None:
         return
     if is_readable(subject.pidfd, 0):
-        raise NotReady(f"{subject.name} has ended before it was ready; {sight.missing}")
+        raise NotReadyError(f"{subject.name} has ended before it was ready; {sight.missing}")
     if looking.cancelled():
-        raise NotReady(f"{subject.name} is not ready after {ready.timeout:g} s; {sight.missing}")
+        raise NotReadyError(f"{subject.name} is not ready after {ready.timeout:g} s; {sight.missing}")
     looking.result()
 
 
@@ -108,7 +108,7 @@ class _Sight:
                         await asyncio.sleep(max(ready.interval, (clock.time() - began) * _SHARE_OF_TIME))
             except OSError as error:
                 reason = describe_errno(error.errno or 0, error.strerror or "")
-                raise NotReady(f"{subject.name} cannot be looked at; {what}: {reason}") from error
+                raise NotReadyError(f"{subject.name} cannot be looked at; {what}: {reason}") from error
 
 
 @contextmanager
