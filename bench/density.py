@@ -91,7 +91,7 @@ def _measure(state: Path, root: Path, count: int) -> dict[str, str]:
 @contextmanager
 def _supervisor(state: Path) -> Iterator[int]:
     """Give the pid of a supervisor."""
-    process = subprocess.Popen(["haconiwa", "supervise", "--state", str(state)])
+    process = subprocess.Popen(["haconiwa", "supervise"], env=_environment(state))
     try:
         while not (state / ".supervisor" / "control").exists():
             time.sleep(0.01)
@@ -102,9 +102,12 @@ def _supervisor(state: Path) -> Iterator[int]:
 
 
 def _verb(state: Path, *words: str) -> str:
-    environment = {**os.environ, "HACONIWA_STATE": str(state)}
-    done = subprocess.run(["haconiwa", *words], env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(["haconiwa", *words], env=_environment(state), check=True, capture_output=True, text=True)
     return done.stdout
+
+
+def _environment(state: Path) -> dict[str, str]:
+    return {**os.environ, "HACONIWA_STATE": str(state)}
 
 
 def _memory(supervisor: int, state: Path) -> int:

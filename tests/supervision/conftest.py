@@ -57,7 +57,8 @@ class House:
 
     def open(self, *options: str, wait: bool = True, **how: Any) -> subprocess.Popen[str]:
         """Start a supervisor in the foreground; wait until it has adopted what there is, and listens."""
-        command = [*HACONIWA, "supervise", "--state", str(self.store.directory), *options]
+        command = [*HACONIWA, "supervise", *options]
+        how["env"] = {**self.environment, **how.get("env", {})}
         self.process = subprocess.Popen(command, text=True, **{"stdin": subprocess.DEVNULL, **how})
         if wait:
             self.until(self.listens)

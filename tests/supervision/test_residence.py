@@ -346,10 +346,10 @@ class TestForeground:
 
 def test_there_is_one_supervisor_at_a_time(house):
     house.open()
-    second = house.run("supervise", "--state", house.store.directory)
+    second = house.run("supervise")
     assert second.returncode != 0
     assert "another supervisor" in second.stderr
-    assert house.run("supervise", "--detach", "--state", house.store.directory).returncode == 0
+    assert house.run("supervise", "--detach").returncode == 0
     assert house.process.poll() is None
     assert house.listens()
 
@@ -537,7 +537,7 @@ def tell(c):
 
 def test_the_folder_must_be_closed_to_others(house):
     house.store.directory.mkdir(mode=0o755)
-    done = house.run("supervise", "--state", house.store.directory)
+    done = house.run("supervise")
     assert done.returncode != 0
     assert "must be a directory that only its owner" in done.stderr
     house.store.directory.chmod(0o700)
@@ -576,10 +576,10 @@ class TestService:
     def activated(self, house, listening, **environment):
         """Start a supervisor that is given a socket as descriptor 3."""
         given = listening.fileno()
-        options = ["supervise", "--state", str(house.store.directory)]
+        options = ["supervise"]
         house.process = subprocess.Popen(
             [sys.executable, "-c", SERVICE, str(given), *options],
-            env={**os.environ, "LISTEN_FDS": "1", **environment},
+            env={**house.environment, "LISTEN_FDS": "1", **environment},
             pass_fds=[given],
             stderr=subprocess.PIPE,
             text=True,

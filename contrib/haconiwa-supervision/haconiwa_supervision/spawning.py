@@ -11,7 +11,7 @@ from haconiwa_runtime.client import Connection, connect
 
 from haconiwa_core.definition.trust import trusted_search_path
 from haconiwa_core.errors import HaconiwaError
-from haconiwa_core.runtime.store import Store
+from haconiwa_core.runtime.store import STATE_VARIABLE, Store
 from haconiwa_core.runtime.supervisor import SOCKET_VARIABLE, control_socket
 
 _PATIENCE = 10.0
@@ -48,9 +48,10 @@ def _spawn(store: Store) -> None:
     """Start a supervisor that ends when it has nothing to do; return when it listens, or another one does."""
     # A program's own folder need not be trusted: nothing of it is needed there.
     paths = trusted_search_path(list(filter(None, sys.path)))
-    options = ["supervise", "--detach", "--until-idle", "--state", str(store.directory)]
+    options = ["supervise", "--detach", "--until-idle"]
     command = [sys.executable, "-I", "-c", _PROGRAM, str(len(paths)), *paths, *options]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment[STATE_VARIABLE] = os.path.abspath(store.directory)
     done = subprocess.run(
         command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

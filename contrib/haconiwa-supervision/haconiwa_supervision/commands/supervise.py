@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace as Options
-from pathlib import Path
 
 from haconiwa_core.log import Log
 
@@ -12,7 +11,6 @@ HELP = "keep containers, run their hooks, restart them: one resident process for
 
 def configure(parser: ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--state", type=Path, metavar="DIRECTORY", help="of the records; /run/haconiwa for root")
     parser.add_argument("--detach", action="store_true", help="in the background: return when it listens")
     parser.add_argument("--until-idle", action="store_true", help="end when there is nothing to keep, and nobody asks")
 
@@ -22,8 +20,7 @@ def main(options: Options, log: Log) -> int:
     from haconiwa_core.runtime.store import Store
     from haconiwa_supervision.residence import detached, reside
 
-    # Its working directory is not that of who looks for the socket later.
-    store = Store(options.state and options.state.absolute())
+    store = Store()
     if options.detach:
         return detached(store, until_idle=options.until_idle)
     return reside(store, log, until_idle=options.until_idle)
