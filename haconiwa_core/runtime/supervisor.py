@@ -26,6 +26,9 @@ SOCKET_VARIABLE = "HACONIWA_SOCKET"
 FOLDER_NAME = ".supervisor"
 """In a state directory: what the resident supervisor has for itself."""
 
+SOCKET_NAME = "control"
+"""In that folder: where clients connect, or a link to it."""
+
 _PROVIDERS = {PROCESS: "haconiwa-runtime", RESIDENT: "haconiwa-supervision"}
 
 
@@ -86,7 +89,7 @@ class ResidentSupervisor(Supervisor, Protocol):
 
 def control_socket(directory: Path) -> Path:
     """Return the socket of the resident supervisor of a state directory, which may not be there."""
-    return Path(os.environ.get(SOCKET_VARIABLE) or directory / FOLDER_NAME / "control")
+    return Path(os.environ.get(SOCKET_VARIABLE) or directory / FOLDER_NAME / SOCKET_NAME)
 
 
 def resident_for(containers: Sequence[Container], store: Store) -> ResidentSupervisor | None:

@@ -118,22 +118,19 @@ def supervisor_of(store: Store, name: str) -> Connection | None:
 
 
 def ask_to_stop(store: Store, names: Sequence[str], timeout: float) -> None:
-    """Let the supervisors of containers stop them all at the same time; those that have none are left alone.
+    """Let the supervisor stop containers, all at the same time; those that it does not keep are left alone.
 
     Args:
         store: with their records.
         names: of the containers.
         timeout: seconds until all that is left of one is killed.
     """
-    by_supervisor: dict[str, list[str]] = {}
-    for name in names:
-        with suppress(OSError):  # It has none, or is gone.
-            by_supervisor.setdefault(os.readlink(store.directory / name / LINK_NAME), []).append(name)
-    connections = [(connect(Path(path)), each) for path, each in by_supervisor.items()]
-    for connection, each in connections:
-        if connection:
-            with connection:
-                connection.ask("stop_all", names=each, timeout=timeout)
+    # A state directory has one, which each of its containers leads to.
+    kept = [name for name in names if (store.directory / name / LINK_NAME).is_symlink()]
+    connection = supervisor_of(store, kept[0]) if kept else None
+    if connection:
+        with connection:
+            connection.ask("stop_all", names=kept, timeout=timeout)
 
 
 def ask_about(store: Store, name: str, do: str, **what: Any) -> Mapping[str, Any] | None:

@@ -10,9 +10,7 @@ from pathlib import Path
 from haconiwa_runtime.client import connect
 
 from haconiwa_core.errors import HaconiwaError
-
-SOCKET_NAME = "control"
-"""In the supervisor's folder: the socket, or a link to it."""
+from haconiwa_core.runtime.supervisor import SOCKET_NAME
 
 _BACKLOG = 1024
 

@@ -170,10 +170,7 @@ class Requests:
         return {"exit_status": end.exit_status, "reason": end.reason}
 
     async def _stop_all(self, request: Request) -> Any:
-        there = [self._supervisor.containers.get(name) for name in request["names"]]
-        timeout = _seconds(request)
-        stops = [container.stop(timeout, "asked to") for container in there if container]
-        await asyncio.gather(*stops, return_exceptions=True)
+        await self._supervisor.stop_all(request["names"], "asked to", _seconds(request))
 
     async def _kill(self, request: Request) -> Any:
         await self._of(request).kill("killed")

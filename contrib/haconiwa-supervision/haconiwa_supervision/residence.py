@@ -133,7 +133,7 @@ async def _serve(
         watching.cancel()
     server.refuse()
     if interrupted.is_set():
-        await supervisor.stop_all("the supervisor was interrupted")
+        await supervisor.stop_all(list(supervisor.containers), "the supervisor was interrupted")
     await server.close(_LAST_ANSWERS if interrupted.is_set() else 0.0)
     await supervisor.close()
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
+from haconiwa_runtime.client import LINK_NAME
 from haconiwa_runtime.messages import close_all
 
 from haconiwa_core.errors import DefinitionError, HaconiwaError, RecordError
@@ -27,7 +28,7 @@ from haconiwa_core.runtime.processes import End
 from haconiwa_core.runtime.record import Process, Record, boot_id
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import FILE_NAME, Claim, Store
-from haconiwa_supervision.endpoint import SOCKET_NAME
+from haconiwa_core.runtime.supervisor import SOCKET_NAME
 from haconiwa_supervision.events import Events
 from haconiwa_supervision.groups import Group, check_dependencies
 from haconiwa_supervision.hooks.workers import Worker
@@ -42,9 +43,6 @@ from haconiwa_supervision.watching import Watcher
 from haconiwa_supervision.workers import Workers
 
 T = TypeVar("T")
-
-LINK_NAME = "supervisor"
-"""In the directory of each container: a link to the socket of its supervisor."""
 
 _STARTS_AT_ONCE = 64
 _OTHER_WORK_AT_ONCE = 32
@@ -357,9 +355,16 @@ class Supervisor:
         with suppress(OSError):  # Nobody reads what this process writes.
             self.log.warning(text)
 
-    async def stop_all(self, reason: str) -> None:
-        """Stop all containers; the reason is for events."""
-        stops = [container.stop(reason=reason) for container in self.containers.values()]
+    async def stop_all(self, names: Iterable[str], reason: str, timeout: float | None = None) -> None:
+        """Stop containers at the same time; those that are not there have ended.
+
+        Args:
+            names: of the containers.
+            reason: for events.
+            timeout: seconds until all of one is killed; by default as each says itself.
+        """
+        there = [self.containers[name] for name in names if name in self.containers]
+        stops = [container.stop(timeout, reason) for container in there]
         for result in await asyncio.gather(*stops, return_exceptions=True):
             if isinstance(result, BaseException):
                 self.fault("", result)
