@@ -23,6 +23,7 @@ from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CLONE_NEWTIME
 from haconiwa_core.linux.handshake import RECORD, TIMED_REPORT, times_in
 from haconiwa_core.linux.host import monotonic_offset
+from haconiwa_core.linux.packets import receive_packet
 from haconiwa_core.planning.plan import CORE, Gate, Plan, PlannedStep
 from haconiwa_core.runtime.processes import is_readable, reap
 from haconiwa_core.runtime.remedies import REMEDY_BY_ERRNO, remedy_for
@@ -235,7 +236,7 @@ class Launching:
     def _receive(self) -> tuple[bytes, list[int]]:
         assert self._channel is not None
         try:
-            message, descriptors, flags, _ = socket.recv_fds(self._channel, len(TIMED_REPORT), _DESCRIPTORS_PER_MESSAGE)
+            message, descriptors, flags = receive_packet(self._channel, len(TIMED_REPORT), _DESCRIPTORS_PER_MESSAGE)
         except ConnectionResetError:
             # The child ended without reading its go; what it had said before comes with the next call.
             return self._receive()

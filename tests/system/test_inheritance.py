@@ -7,10 +7,13 @@ import sys
 
 import pytest
 from haconiwa_credentials import Credentials
+from haconiwa_launcher.client import HelperLauncher
 from system.caller import SECRET, bait, on_a_terminal
 from system.world import shell
 
-from haconiwa_core.testing import forked
+from haconiwa_core.launch.direct import DirectLauncher
+from haconiwa_core.launch.zygote import ZygoteLauncher
+from haconiwa_core.testing import forked, started
 
 STATUS = ("CapAmb", "Groups", "SigBlk", "SigIgn", "SigPnd", "ShdPnd", "Umask")
 
@@ -148,3 +151,25 @@ def test_the_callers_group_does_not_arrive():
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["Gid:", "0", "0", "0", "0"]
+
+
+@pytest.mark.parametrize("of", [DirectLauncher, ZygoteLauncher, HelperLauncher])
+def test_nothing_of_a_container_reaches_what_its_caller_executes(of):
+    before = set(os.listdir("/proc/self/fd"))
+    launcher = of()
+    try:
+        with started(launcher=launcher) as running:
+            opened = [int(name) for name in set(os.listdir("/proc/self/fd")) - before if is_open(int(name))]
+            assert running.pidfd in opened
+            assert [number for number in opened if os.get_inheritable(number)] == []
+    finally:
+        launcher.close()
+
+
+def is_open(descriptor):
+    """Return whether it still is: the listing had one of its own."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

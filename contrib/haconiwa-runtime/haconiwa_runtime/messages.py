@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.linux.packets import receive_packet
 
 PACKET_LIMIT = 64 << 10
 MESSAGE_LIMIT = 8 << 20
@@ -23,7 +24,6 @@ DESCRIPTOR_LIMIT = 250
 _PLAIN, _IN_MEMORY = b"j", b"m"
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _CREDENTIALS = struct.Struct("3i")
-_DESCRIPTOR = struct.Struct("i")
 
 
 class MessageError(HaconiwaError):
@@ -97,26 +97,6 @@ def receive(connection: socket.socket, limit: int = MESSAGE_LIMIT) -> Message | 
         close_all(descriptors)
         raise
     return Message(content, descriptors)
-
-
-def receive_packet(connection: socket.socket, size: int, most: int) -> tuple[bytes, list[int], int]:
-    """Receive a packet; return its bytes, its descriptors, which no other program inherits, and flags of recvmsg(2).
-
-    Args:
-        connection: to receive from.
-        size: bytes at most.
-        most: descriptors at most.
-    """
-    # socket.recv_fds() leaves its flags out.
-    room = socket.CMSG_LEN(most * _DESCRIPTOR.size)
-    data, ancillary, flags, _ = connection.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
-    descriptors = [
-        descriptor
-        for level, kind, packed in ancillary
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
-        for (descriptor,) in _DESCRIPTOR.iter_unpack(packed[: len(packed) // _DESCRIPTOR.size * _DESCRIPTOR.size])
-    ]
-    return data, descriptors, flags
 
 
 def close_all(descriptors: list[int]) -> None:

@@ -13,10 +13,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from haconiwa_runtime.messages import receive_packet
-
 from haconiwa_core.container import is_name
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.linux.packets import receive_packet
 from haconiwa_supervision import keeper
 
 _ANSWER = 10.0

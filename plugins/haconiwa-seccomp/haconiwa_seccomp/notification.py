@@ -92,6 +92,8 @@ def main(number: int, function: str) -> None:
         message, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not message:
             return
+        # Who has it could answer for the container: no program that the handler executes gets it.
+        os.set_inheritable(descriptors[0], False)
         channel.send(READY)
     serve(descriptors[0], handler)
 

@@ -179,7 +179,16 @@ def test_it_is_nobodys_child_and_has_nothing_open_but_the_filter(module: str, tm
             return {os.readlink(link) for link in links if int(link.name) > 2}
 
         until(lambda: opened() == {"anon_inode:seccomp notify"})
+        # Nor has anything that it executes: who answers decides.
+        until(lambda: is_closed_on_exec(handler, "anon_inode:seccomp notify"))
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def is_closed_on_exec(pid: int, link: str) -> bool:
+    (found,) = (each for each in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(each) == link)
+    info = Path(f"/proc/{pid}/fdinfo/{found.name}").read_text()
+    flags = next(int(line.split()[1], 8) for line in info.splitlines() if line.startswith("flags:"))
+    return bool(flags & os.O_CLOEXEC)
 
 
 def test_a_call_that_waits_does_not_keep_anybody_alive(module: str, tmp_path: Path) -> None:
