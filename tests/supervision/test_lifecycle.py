@@ -201,6 +201,28 @@ def next_one(c):
     house.ask("stop", name="web", timeout=0)
 
 
+def test_what_is_wrong_with_a_hook_is_logged_with_its_name(house, story, tmp_path):
+    file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on("after_start")
+def fail(c):
+    raise RuntimeError("nobody cares")
+@web.on("after_start")
+def fine(c):
+    say(c)
+""")
+    with (tmp_path / "log").open("w") as log:
+        house.open(stderr=log)
+    assert house.run("run", "-d", "--name", "web", file).returncode == 0
+    house.until(lambda: story.order() == ["after_start"])
+    house.ask("stop", name="web", timeout=0)
+    house.close()
+    text = (tmp_path / "log").read_text()
+    assert "RuntimeError: nobody cares" in text
+    assert "container=web hook=fail outcome=raised" in text
+    assert "fine" not in text
+
+
 @pytest.mark.parametrize("event", ["before_start", "before_exec", "after_start", "after_ready"])
 def test_a_failure_can_end_the_container(house, story, event):
     file = story.tell(f"""

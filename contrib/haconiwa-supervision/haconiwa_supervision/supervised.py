@@ -501,6 +501,10 @@ class Supervised:
         """Tell an event of it."""
         self.supervisor.events.emit(event, self.name, **more)
 
+    def warn(self, text: str, **context: object) -> None:
+        """Write what is wrong with it, and not with its supervisor, into the log."""
+        self.supervisor.warn(text, container=self.name, **context)
+
     async def or_fault(self, work: Awaitable[T]) -> T | None:
         """Await what must not keep the container from its end: what is wrong with it is told."""
         try:

@@ -70,7 +70,7 @@ class Supervisor:
         self.loop = asyncio.get_running_loop()
         self.plans = Plans(plugins)
         self.events = Events(folder)
-        self.observers = Observers(self._warn)
+        self.observers = Observers(self.warn)
         self.events.listen(self.observers.take)
         self.keeper = Keeper(folder, lambda text: self.fault("", HaconiwaError(text)))
         self.containers: dict[str, Supervised] = {}
@@ -350,10 +350,10 @@ class Supervisor:
         with suppress(OSError):  # Nobody reads what this process writes; the event is kept.
             self.log.error(text, container=container)
 
-    def _warn(self, text: str) -> None:
-        """Tell what is no event: observers would be told of themselves."""
+    def warn(self, text: str, **context: object) -> None:
+        """Write what is no fault of the supervisor's into its log."""
         with suppress(OSError):  # Nobody reads what this process writes.
-            self.log.warning(text)
+            self.log.warning(text, **context)
 
     async def stop_all(self, names: Iterable[str], reason: str, timeout: float | None = None) -> None:
         """Stop containers at the same time; those that are not there have ended.

@@ -37,6 +37,9 @@ class Subject(Protocol):
     def emit(self, event: str, **more: Any) -> None:
         """Tell an event."""
 
+    def warn(self, text: str, **context: object) -> None:
+        """Write what is wrong into the log."""
+
     def stop_soon(self, reason: str) -> None:
         """Begin to stop the container."""
 
@@ -221,6 +224,8 @@ class Firing:
             **({"output": outcome.output} if outcome.output else {}),
         )
         self._subject.note_soon()
+        if failed:
+            self._subject.warn(outcome.error.strip() or outcome.status, hook=hook.name, outcome=outcome.status)
         if failed and hook.failure == "stop":
             self._subject.stop_soon(f"the hook {hook.name} has failed")
         return outcome
