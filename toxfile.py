@@ -56,11 +56,13 @@ def distributions() -> Iterator[Distribution]:
         yield Distribution(folder, name, name.replace("-", "_"), tests, tuple(data["project"]["dependencies"]))
 
 
-def others_of(distribution: Distribution, everything: Sequence[Distribution]) -> list[str]:
-    """Return what a distribution, and those of the tree that it needs, need from outside of it."""
-    siblings = [item for item in everything if any(_is_for(item, needed) for needed in distribution.needed)]
-    below = {needed for sibling in siblings for needed in others_of(sibling, everything)}
-    return sorted(below | {needed for needed in distribution.needed if not needed.startswith("haconiwa-")})
+def stack_of(distribution: Distribution, everything: Sequence[Distribution]) -> list[Distribution]:
+    """Return a distribution and those of the tree that it needs, directly or not."""
+    stack = [distribution]
+    for item in stack:
+        needed = [other for other in everything if any(_is_for(other, requirement) for requirement in item.needed)]
+        stack += [other for other in needed if other not in stack]
+    return stack
 
 
 def _is_for(distribution: Distribution, requirement: str) -> bool:
@@ -90,10 +92,13 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:
             "pytest -q -p no:cacheprovider tests",
         ]
         if distribution.folder != ROOT:
-            install = f"uv pip install --quiet --no-index --find-links {wheels} --reinstall-package"
-            commands.insert(0, f"{install} {distribution.name} {distribution.name}")
-            if others := others_of(distribution, everything):
-                commands.insert(0, f"uv pip install --quiet {' '.join(others)}")
+            stack = [item for item in stack_of(distribution, everything) if item.folder != ROOT]
+            # Versions stay while the code changes: what was installed or cached under one may be an older tree's.
+            fresh = " ".join(f"--reinstall-package {item.name}" for item in stack)
+            commands.insert(0, f"uv pip install --quiet --no-index --find-links {wheels} {fresh} {distribution.name}")
+            others = {needed for item in stack for needed in item.needed if not needed.startswith("haconiwa-")}
+            if others:
+                commands.insert(0, f"uv pip install --quiet {' '.join(sorted(others))}")
         loader = MemoryLoader(description=f"{distribution.name} alone", commands=_parsed(commands))
         state.conf.memory_seed_loaders[distribution.environment].append(loader)
     built = [f"uv build --quiet --wheel --out-dir {wheels} {distribution.folder}" for distribution in everything]
