@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import resource
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from haconiwa_runtime import recorded
+from haconiwa_runtime import AsyncRuntime, Runtime, recorded
 from haconiwa_runtime.client import connect
 from haconiwa_supervision import Ready, Supervision
 
@@ -342,6 +343,46 @@ class TestForeground:
             house.open()
         house.until(lambda: not house.is_alive(first))
         house.until(lambda: house.store.names() == [])
+
+
+class TestPrograms:
+    """A program that has started a container does not take the end of the supervisor for the container's."""
+
+    @pytest.fixture
+    def running(self, house):
+        house.open()
+        with Runtime(store=house.store) as runtime:
+            yield runtime.start(Container("web", ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done"]))
+
+    def test_it_runs_on(self, house, running):
+        first = house.first(running.name)
+        house.kill()
+        with pytest.raises(TimeoutError):
+            running.wait(0.5)
+        assert running.state == "running"
+        assert house.is_alive(first)
+        assert running.stop() == (7 if can_tell_after_the_fact() else None)
+        assert running.state == "exited"
+        house.until(lambda: not house.is_alive(first))
+
+    def test_the_next_one_tells_how_it_has_ended(self, house, running):
+        house.kill()
+        house.open()
+        with pytest.raises(TimeoutError):
+            running.wait(0.5)
+        assert running.stop() == 7
+
+    def test_from_an_event_loop(self, house):
+        async def wait_in_vain():
+            async with AsyncRuntime(Runtime(store=house.store)) as runtime:
+                running = await runtime.start(Container("web", ["sleep", "600"]))
+                house.kill()
+                with pytest.raises(TimeoutError):
+                    await running.wait(0.5)
+                return await running.stop()
+
+        house.open()
+        assert asyncio.run(wait_in_vain()) == (143 if can_tell_after_the_fact() else None)
 
 
 def test_there_is_one_supervisor_at_a_time(house):

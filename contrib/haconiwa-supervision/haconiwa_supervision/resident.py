@@ -86,23 +86,30 @@ class _Bound(Child):
 class BoundContainer(Running):
     """A container that the resident supervisor keeps for this process, and ends with it.
 
-    Its descriptor is that of the connection, which is readable when the container has ended for good.
+    Its descriptor is readable when the container has ended for good. A thread sees to that, for the end of the
+    connection may be the supervisor's alone: it waits for the container's then, or for the next supervisor's answer.
     """
 
     def __init__(self, wanted: Start, connection: Connection, process: _Process) -> None:
+        from haconiwa_supervision.threads import begin_in_own_thread
+
         store = wanted.store
         record = store.read(process.name) if process.name in store.names() else None
-        self._wanted = wanted
         self._store = store
-        self._connection = connection
-        self._first = process
         self.name = process.name
-        self.pid, self.pidfd = process.pid, connection.fileno()
+        self.pid, self.pidfd = process.pid, os.eventfd(0)
         self.end: End | None = None
         self.timeline = None
         self.log = store.directory / process.name / LOG_NAME
         if record:
             self.record = record
+
+        def await_end() -> End:
+            with connection:
+                return _ends(wanted, connection, [process])[self.name]
+
+        self._ending = begin_in_own_thread(await_end)
+        self._ending.add_done_callback(lambda _: os.eventfd_write(self.pidfd, 1))
 
     def send_signal(self, number: int) -> None:
         """Send its first process a signal; nothing happens when it has ended."""
@@ -119,8 +126,9 @@ class BoundContainer(Running):
     def finish(self, *, remove: bool = False) -> End:
         """Wait for the end and tell how it was; see `Running.finish`."""
         if self.end is None:
-            self.end = _ends(self._wanted, self._connection, [self._first])[self.name]
-            self._connection.close()
+            is_readable(self.pidfd)
+            os.close(self.pidfd)
+            self.end = self._ending.result()
         if remove:
             self.remove()
         return self.end

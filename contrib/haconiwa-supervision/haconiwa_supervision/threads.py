@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def begin_in_own_thread(function: Callable[[], T]) -> Future[T]:
+    """Call a function in a new thread, which keeps no process from ending, and return what will have its result."""
+    done: Future[T] = Future()
+    # It cannot be called back once it has begun.
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            done.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return done
 
 
 def _forget(_result: object) -> None:
@@ -22,18 +37,9 @@ async def in_own_thread(function: Callable[[], T], discard: Callable[[T], object
         function: to call; it must release the GIL where it waits.
         discard: called in that thread with the result, if nobody awaits it any more.
     """
-    done: Future[T] = Future()
-    # It cannot be called back once it has begun.
-    done.set_running_or_notify_cancel()
+    import asyncio
 
-    def run() -> None:
-        try:
-            done.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-            done.set_exception(error)
-
-    # Who is held up for ever must not keep the process from ending.
-    Thread(target=run, daemon=True).start()
+    done = begin_in_own_thread(function)
     try:
         return await asyncio.wrap_future(done)
     except asyncio.CancelledError:
