@@ -25,6 +25,7 @@ from haconiwa_core.errors import RecordError
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.processes import status_of
 from haconiwa_core.runtime.record import Process, Record
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import Start, control_socket
@@ -125,6 +126,11 @@ class House:
             out, err = process.communicate(timeout=LIMIT)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
+    def start_file(self, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        """Start a supervisor, and with it the containers of a definition in the background, the only one as "web"."""
+        self.open()
+        return self.run("run", "-d", "--name", "web", *options, file)
+
     # What there is.
 
     def record(self, name: str) -> Record:
@@ -177,6 +183,26 @@ class House:
                 if str(self.folder) in line and int(path.name) != os.getpid():
                     yield int(path.name), line
 
+    def log_of(self, name: str) -> dict[str, list[str]]:
+        """Return what a container has written, by stream, as its log has it."""
+        files = sorted((self.store.directory / name).glob("stream.log*"), key=_age)
+        found: dict[str, list[str]] = {"stdout": [], "stderr": []}
+        for line in "".join(path.read_text() for path in files).splitlines():
+            _, stream, tag, text = line.split(" ", 3)
+            assert tag == "F"
+            found[stream].append(text)
+        return found
+
+    @staticmethod
+    def can_tell_after_the_fact() -> bool:
+        """Return whether the kernel tells how a process has ended that was reaped (Linux 6.15)."""
+        child = subprocess.Popen(["sh", "-c", "exit 3"])
+        pidfd = os.pidfd_open(child.pid)
+        child.wait()
+        status = status_of(pidfd)
+        os.close(pidfd)
+        return status == 3
+
     @staticmethod
     def until(condition: Callable[[], Any], timeout: float = LIMIT) -> Any:
         """Wait until something is true, and return it; a container that has no record yet makes nothing true."""
@@ -211,6 +237,11 @@ class House:
             for pid, _ in left:
                 os.kill(pid, signal.SIGKILL)
             raise AssertionError(f"these were left: {left}") from None
+
+
+def _age(log: Path) -> int:
+    """Return what sorts files of a log from the oldest to the present one."""
+    return -int(log.suffix[1:]) if log.suffix != ".log" else 0
 
 
 def _state_of(pid: int) -> str:
@@ -262,6 +293,26 @@ def define(tmp_path: Path) -> Callable[..., Path]:
 def python() -> Callable[[str], Sequence[str]]:
     """Return what makes the command of a small program."""
     return lambda source: (sys.executable, "-I", "-S", "-c", source)
+
+
+_REPORTER = """
+import os, signal, sys, time
+def got(number, frame):
+    os.write(1, b"got %d\\n" % number)
+    if number == signal.SIGTERM:
+        sys.exit(7)
+signal.signal(signal.SIGUSR1, got)
+signal.signal(signal.SIGTERM, got)
+os.write(1, b"here\\n")
+while True:
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def reporter(python: Callable[[str], Sequence[str]]) -> Sequence[str]:
+    """Return the command of a program that tells which signals it gets, and ends with status 7 at SIGTERM."""
+    return python(_REPORTER)
 
 
 _TELLING = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,15 +54,9 @@ def confined(tmp_path: Path, house):
         path.rmdir()
 
 
-def run(house, file, *options):
-    """Start the definition's containers in the background."""
-    house.open()
-    return house.run("run", "-d", "--name", "web", *options, file)
-
-
 def test_all_events_happen_once_in_their_order(house, story):
     events = [event.value for event in Event if event not in NOTICED]
-    assert run(house, story.tell(ALL.format(events=events))).returncode == 0
+    assert house.start_file(story.tell(ALL.format(events=events))).returncode == 0
     house.until(lambda: "after_ready" in story.order())
     assert house.run("update", "web", "--set", "supervision.restart_limit=3").returncode == 0
     house.until(lambda: "after_update" in story.order())
@@ -109,7 +102,7 @@ def look(c):
 for event in ("after_clone", "after_fork", "before_root", "after_root", "before_exec", "after_start"):
     web.on(event)(look)
 """)
-    assert run(house, run_file).returncode == 0
+    assert house.start_file(run_file).returncode == 0
     house.until(lambda: "after_start" in story.order())
     told = {each["what"]: each for each in story.told()}
 
@@ -138,7 +131,7 @@ def look(c):
 for event in ("before_start", "after_prepare", "after_start", "after_exit", "teardown"):
     web.on(event)(look)
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     house.until(lambda: "after_start" in story.order())
     house.ask("stop", name="web", timeout=0)
     seen = {each["what"]: (each["groups"] > 0, each["inside"] > 0) for each in story.told()}
@@ -166,7 +159,7 @@ def next_one(c):
 for event in ("after_start", "after_exit", "after_failure", "teardown", "file_failure", "file_teardown"):
     web.on(event)(lambda c: say(c))
 """)
-    done = run(house, file)
+    done = house.start_file(file)
     assert done.returncode == 125
     assert "refuse" in done.stderr
     assert event in done.stderr
@@ -194,7 +187,7 @@ def fail(c):
 def next_one(c):
     say(c)
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     assert story.order() == [event]
     known = house.ask("inspect", name="web")["hooks"]["fail"]
     assert (known["runs"], known["failures"], known["last"]) == (1, 1, "raised: RuntimeError: nobody cares")
@@ -231,7 +224,7 @@ web = Container("web", ["sleep", "600"], features=[Supervision(restart="always",
 def fail(c):
     raise RuntimeError("enough")
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     house.until(lambda: house.record("web").status == "exited")
     assert [event["reason"] for event in house.events("web") if event["event"] == "stopping"] == [
         "the hook fail has failed"
@@ -248,7 +241,7 @@ def slow(c):
     subprocess.Popen(["sleep", "601"], start_new_session=True, env={{"OF": {str(tmp_path)!r}}})
     subprocess.run(["sh", "-c", "sleep 602; : {tmp_path}"])
 """)
-    done = run(house, file)
+    done = house.start_file(file)
     assert done.returncode == 125
     assert "before_exec: run the hook slow: timeout" in done.stderr
     mark = f"OF={tmp_path}".encode()
@@ -273,7 +266,7 @@ def kill(c):
     say(c)
 web.on("after_failure")(lambda c: say(c))
 """)
-    done = run(house, file)
+    done = house.start_file(file)
     assert done.returncode == 125
     assert "ended with status 137" in done.stderr
     assert story.order() == ["before_exec", "after_failure"]
@@ -299,7 +292,7 @@ for event in ("after_start", "after_ready", "after_exit", "after_failure", "tear
 def never(c):
     say(c)
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     house.until(lambda: house.record("web").status == "exited" and "teardown" in story.order())
     order = [what for what in story.order() if what != "every"]
     assert order == ["begun", "reaped", "after_start", "after_ready", "after_exit", "after_failure", "teardown"]
@@ -345,7 +338,7 @@ for event in {events}:
         say(c)
         time.sleep(60)
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     assert house.ask("stop", name="web", timeout=5)["exit_status"] == 128 + signal.SIGTERM
     house.until(lambda: len(story.told()) == 2 * len(events))
     assert story.order() == [event for event in events for _ in range(2)]
@@ -363,7 +356,7 @@ def drain(c):
     time.sleep(1)
 web.on("after_exit")(lambda c: say(c))
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     with ThreadPoolExecutor(8) as pool:
         ends = list(pool.map(lambda _: house.ask("stop", name="web", timeout=10), range(8)))
     assert {end["exit_status"] for end in ends} == {128 + signal.SIGTERM}
@@ -378,7 +371,7 @@ def drain(c):
     say(c)
     time.sleep(3)
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(house.ask, "stop", name="web", timeout=100)
         house.until(story.told)
@@ -391,253 +384,6 @@ def drain(c):
             assert first.result(30)["exit_status"] == second.result(30)["exit_status"] == 128 + signal.SIGKILL
 
 
-def test_a_change_is_told_whoever_makes_it(house, story):
-    file = story.tell("""
-from haconiwa_rlimit import Rlimit
-web = Container("web", ["sleep", "600"], features=[Rlimit(nofile=100)])
-web.on("after_update")(lambda c: say(c, "updated", limit=c.definition["features"]["rlimit"]["nofile"]))
-@web.on_call("set")
-def change(c):
-    c.update(rlimit={"nofile": int(c.args["n"])})
-@web.on_call("wrong")
-def wrong(c):
-    c.update(rlimit={"nofiles": 3})
-""")
-    assert run(house, file).returncode == 0
-    assert house.run("update", "web", "--set", "rlimit.nofile=90").returncode == 0
-    house.until(lambda: len(story.told()) == 1)
-    assert house.run("call", "web", "set", "--arg", "n=80").returncode == 0
-    house.until(lambda: len(story.told()) == 2)
-    house.ask("update", name="web", sections={"rlimit": {"nofile": 70}})
-    house.until(lambda: len(story.told()) == 3)
-    assert "nofiles" in house.run("call", "web", "wrong").stderr
-    assert [each["limit"] for each in story.told()] == [90, 80, 70]
-    house.ask("stop", name="web", timeout=0)
-
-
-class TestProcessesThatAreAdded:
-    def test_by_a_hook_or_a_command_but_not_by_a_hook_about_that(self, house, story):
-        file = story.tell("""
-web = Container("web", ["sleep", "600"])
-@web.on("after_attach")
-def attached(c):
-    say(c, command=c.event["command"])
-    say(c, "inner", output=c.exec(["echo", "again"]).stdout.decode())
-@web.on_call("look")
-def look(c):
-    return c.exec(["sh", "-c", "read line; echo $line $X; exit 3"], input=b"in\\n", env={"X": "x"}).exit_status
-""")
-        assert run(house, file).returncode == 0
-        assert house.run("call", "web", "look").stdout == "3\n"
-        assert house.run("exec", "web", "--", "echo", "by hand").stdout == "by hand\n"
-        house.until(lambda: len(story.told("inner")) == 2)
-        time.sleep(0.5)
-        assert [each["command"][0] for each in story.told("after_attach")] == ["sh", "echo"]
-        assert [each["output"] for each in story.told("inner")] == ["again\n"] * 2
-        house.ask("stop", name="web", timeout=0)
-
-    def test_one_that_is_not_waited_for_any_more_is_killed(self, house, story):
-        """However many there are, nothing else waits for them."""
-        file = story.tell("""
-web = Container("web", ["sleep", "600"])
-@web.on_call("hang", timeout=1)
-def hang(c):
-    c.exec(["sleep", "603"])
-web.on_call("quick")(lambda c: c.exec(["echo", "quick"]).stdout.decode())
-""")
-        assert run(house, file).returncode == 0
-        with ThreadPoolExecutor(50) as pool:
-            results = [pool.submit(house.run, "call", "web", "hang") for _ in range(40)]
-            assert house.run("call", "web", "quick").stdout == "quick\n\n"
-            assert {result.result().returncode for result in results} == {125}
-        house.until(lambda: not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"603" in _content(path)])
-        house.ask("stop", name="web", timeout=0)
-
-
-def test_calls_and_signals_all_run_however_many_there_are(house, story):
-    file = story.tell("""
-web = Container("web", ["sleep", "600"])
-@web.on_signal("USR1")
-def usr(c):
-    say(c, "signal", number=c.event["number"])
-@web.on_call("add")
-def add(c):
-    say(c, "call")
-    return {"sum": int(c.args["a"]) + int(c.args["b"]), "text": c.args["text"]}
-""")
-    assert run(house, file).returncode == 0
-    with ThreadPoolExecutor(60) as pool:
-        args = {"a": "1", "b": "2", "text": "ü = 3"}
-        calls = [pool.submit(house.ask, "call", name="web", command="add", args=args) for _ in range(150)]
-        signals = [pool.submit(house.ask, "signal", name="web", signal="SIGUSR1") for _ in range(150)]
-        assert all(call.result(60) == {"sum": 3, "text": "ü = 3"} for call in calls)
-        assert all(each.result(60) is None for each in signals)
-    assert (len(story.told("call")), len(story.told("signal"))) == (150, 150)
-    assert {each["number"] for each in story.told("signal")} == {int(signal.SIGUSR1)}
-    hooks = house.ask("inspect", name="web")["hooks"]
-    assert (hooks["usr"]["runs"], hooks["add"]["runs"]) == (150, 150)
-    house.ask("stop", name="web", timeout=0)
-
-
-def test_signals_and_calls_from_the_command_line(house, story):
-    file = story.tell("""
-web = Container("web", ["sleep", "600"])
-for name in ("SIGHUP", "INT", "TERM", "SIGRTMIN", "WINCH", "CHLD"):
-    web.on_signal(name, name=name)(lambda c: say(c, c.event["signal"]))
-web.on_call("text")(lambda c: "a\\tb")
-web.on_call("nothing")(lambda c: None)
-web.on_call("list")(lambda c: [1, {"a": None}])
-@web.on_call("fail")
-def fail(c):
-    raise ValueError("no good")
-""")
-    assert run(house, file).returncode == 0
-    for name in ("HUP", "sigint", "TERM", "RTMIN", "WINCH", "SIGCHLD"):
-        assert house.run("signal", "web", name).returncode == 0
-    assert story.order() == ["SIGHUP", "SIGINT", "SIGTERM", "SIGRTMIN", "SIGWINCH", "SIGCHLD"]
-    assert house.is_alive(house.first("web"))
-    assert house.run("call", "web", "text").stdout == "a\tb\n"
-    assert house.run("call", "web", "nothing").stdout == ""
-    assert house.run("call", "web", "list").stdout.split() == ["[", "1,", "{", '"a":', "null", "}", "]"]
-    for arguments, error in (
-        (("call", "web", "fail"), "ValueError: no good"),
-        (("call", "web", "other"), "it has fail, list, nothing, text"),
-        (("call", "nobody", "text"), "no container named nobody"),
-        (("signal", "web", "USR2"), "haconiwa kill -s SIGUSR2 web"),
-        (("signal", "web", "KILL"), "SIGKILL is no signal that can be caught"),
-        (("signal", "nobody", "HUP"), "no container named nobody"),
-    ):
-        done = house.run(*arguments)
-        assert done.returncode != 0
-        assert error in done.stderr
-    house.ask("stop", name="web", timeout=0)
-
-
-def test_no_signal_is_blocked_or_ignored_inside(house, story):
-    """Of the supervisor's own mask, and of its caller's, nothing gets in."""
-    file = story.tell("""
-web = Container("web", ["sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/self/status; exec sleep 600"], stdout="log")
-web.on_call("look")(lambda c: c.exec(["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]).stdout.decode())
-""")
-
-    def block():
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGCHLD, signal.SIGRTMIN])
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    house.open(preexec_fn=block)
-    assert house.run("run", "-d", "--name", "web", file, preexec_fn=block).returncode == 0
-    empty = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
-    house.until(lambda: house.run("logs", "web").stdout == empty)
-    assert house.run("call", "web", "look").stdout == f"{empty}\n"
-    assert house.run("exec", "web", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status").stdout == empty
-    house.ask("stop", name="web", timeout=0)
-
-
-def test_a_hook_that_is_cancelled_does_not_run_again(house, story):
-    file = story.tell("""
-web = Container("web", ["sleep", "600"])
-@web.on_call("once")
-def once(c):
-    c.cancel()
-    return "ran"
-@web.on("after_start")
-def first_start_only(c):
-    say(c)
-    c.cancel()
-@web.every(0.05)
-def three_times(c):
-    c.store["n"] = c.store.get("n", 0) + 1
-    if c.store["n"] == 3:
-        c.cancel()
-""")
-    assert run(house, file).returncode == 0
-    assert house.ask("call", name="web", command="once", args={}) == "ran"
-    assert "has no command 'once'" in house.run("call", "web", "once").stderr
-    house.until(lambda: house.ask("inspect", name="web")["store"].get("n") == 3)
-    house.ask("restart", name="web", timeout=0)
-    time.sleep(0.5)
-    assert house.ask("inspect", name="web")["store"] == {"n": 3}
-    assert len(story.told()) == 1
-    house.ask("stop", name="web", timeout=0)
-
-
-PLUGIN = """
-from dataclasses import dataclass
-from typing import ClassVar
-from haconiwa_core.feature import Feature
-from haconiwa_core.hooks.hook import Every, Hook, On
-from haconiwa_core.plugins.hookspecs import hookimpl
-
-@dataclass(frozen=True, kw_only=True)
-class Announce(Feature):
-    section: ClassVar[str] = "announce"
-    supervised: ClassVar[bool] = True
-    stages: ClassVar = ()
-
-@hookimpl
-def haconiwa_feature():
-    return Announce
-
-@hookimpl
-def haconiwa_steps(feature, planning):
-    return ()
-
-@hookimpl
-def haconiwa_hooks(feature):
-    for event in ("after_start", "after_exit", "before_exec"):
-        yield Hook(event, On(event), "announce_plugin:announce", "veto" if event == "before_exec" else "warn")
-    yield Hook("again", Every(0.05, limit=2), "announce_plugin:announce")
-
-def announce(c):
-    with open(os.environ["ANNOUNCED"], "a") as file:
-        file.write(f"plugin {c.event.get('event', 'every')}\\n")
-"""
-
-
-def test_hooks_of_plugins_run_before_those_of_the_definition(house, story, tmp_path):
-    folder = tmp_path / "site"
-    folder.mkdir()
-    announced = tmp_path / "announced"
-    (folder / "announce_plugin.py").write_text(f"import os\nos.environ['ANNOUNCED'] = {str(announced)!r}\n{PLUGIN}")
-    information = folder / "announce_plugin-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: announce-plugin\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[haconiwa.v1.features]\nannounce = announce_plugin\n")
-    house.environment["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    file = story.tell(
-        textwrap.dedent(f"""
-        from announce_plugin import Announce
-        web = Container("web", ["sleep", "600"], features=[Announce()])
-        def own(c):
-            with open({str(announced)!r}, "a") as file:
-                file.write("own " + c.event["event"] + "\\n")
-        for event in ("before_exec", "after_start", "after_exit"):
-            web.on(event)(own)
-        """)
-    )
-    house.open(env=house.environment)
-    assert house.run("run", "-d", "--name", "web", file).stderr == ""
-    house.until(lambda: announced.read_text().count("every") == 2)
-    assert {name for name in house.ask("inspect", name="web")["hooks"] if ":" in name} == {
-        f"announce:{name}" for name in ("after_start", "after_exit", "before_exec", "again")
-    }
-    house.ask("stop", name="web", timeout=0)
-    lines = [line for line in announced.read_text().splitlines() if "every" not in line]
-    assert lines == [
-        f"{who} {event}" for event in ("before_exec", "after_start", "after_exit") for who in ("plugin", "own")
-    ]
-
-
-def test_hooks_of_a_definition_that_is_no_program_are_those_of_plugins(house, tmp_path):
-    """A definition without hooks of its own needs no worker."""
-    file = tmp_path / "web.toml"
-    file.write_text('command = ["sleep", "600"]\n[supervision]\n')
-    house.open()
-    assert house.run("run", "-d", "--name", "web", file).returncode == 0
-    assert not [line for line in house.processes() if "hooks.worker" in line]
-    house.ask("stop", name="web", timeout=0)
-
-
 def test_a_definition_that_has_changed_since_it_was_read_is_refused(house, story, tmp_path):
     """Its functions would be others than those that were looked at."""
     file = story.tell(f"""
@@ -648,7 +394,7 @@ if not os.path.exists({str(tmp_path / "changed")!r}):
         say(c)
 open({str(tmp_path / "changed")!r}, "w").close()
 """)
-    done = run(house, file)
+    done = house.start_file(file)
     assert done.returncode != 0
     assert "has no hook there any more" in done.stderr
     assert house.store.names() == []
@@ -660,6 +406,6 @@ import sys
 web = Container("web", ["sleep", "600"])
 web.on_call("which")(lambda c: sys.executable)
 """)
-    assert run(house, file).returncode == 0
+    assert house.start_file(file).returncode == 0
     assert house.run("call", "web", "which").stdout.strip() == sys.executable
     house.ask("stop", name="web", timeout=0)

@@ -82,7 +82,7 @@ class Group:
         except BaseException:
             member.let_go(remove=False)
             raise
-        await member.start_again()
+        await member.lives.start_again()
 
     async def _check_hooks(self) -> None:
         """Let the worker read the definition now: a later version of the file may be another.
@@ -104,7 +104,7 @@ class Group:
         problems: list[Problem] = []
         for member in self.members.values():
             try:
-                await member.plan()
+                await member.lives.plan()
             except DefinitionError as error:
                 self._culprit = self._culprit or member
                 problems += error.problems
@@ -118,7 +118,7 @@ class Group:
         # One that is started alone, without its group, finds there what it needs, or not.
         for needed in member.policy.depends:
             await asyncio.shield(self.members[needed].life.ready)
-        starting = asyncio.ensure_future(member.begin(streams))
+        starting = asyncio.ensure_future(member.lives.begin(streams))
         self._starts[member.name] = starting
         try:
             await asyncio.shield(starting)

@@ -202,8 +202,8 @@ class Life:
         else:
             self._supervisor.loop.add_reader(running.pidfd, self._pidfd_is_readable)
         self.firing.arm(ready=False)
-        container.soon(self.monitoring.begin())
-        starting = container.soon(self._become_ready(adopted=adopted))
+        container.tasks.begin(self.monitoring.begin())
+        starting = container.tasks.begin(self._become_ready(adopted=adopted))
         await self._ended.wait()
         await self._reap(running)
         # The hooks of its end do not overtake the others.

@@ -14,6 +14,7 @@ from haconiwa_runtime.messages import Message, MessageError, close_all, peer_of,
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.runtime.record import Process
 from haconiwa_supervision.endpoint import Endpoint
+from haconiwa_supervision.tasks import Tasks
 
 CONNECTIONS = 4096
 """How many there may be at once."""
@@ -146,10 +147,9 @@ class Server:
         self._handlers = handlers
         self._fault = fault
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(fault)
         self._listens = False
-        self.quiet = asyncio.Event()
-        self.quiet.set()
+        self.quiet = self._tasks.quiet
         self._listen()
 
     def refuse(self) -> None:
@@ -174,12 +174,10 @@ class Server:
 
         A start that is under way is undone, unless it takes too long: then that is left to the next supervisor.
         """
-        if self._tasks and patience:
-            await asyncio.wait(self._tasks, timeout=patience)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_UNDOING)
+        if patience:
+            await self._tasks.wait(patience)
+        self._tasks.cancel()
+        await self._tasks.wait(_UNDOING)
 
     def _listen(self) -> None:
         self._listens = True
@@ -202,22 +200,12 @@ class Server:
         if uid not in (0, os.geteuid()) or len(self._tasks) >= CONNECTIONS:
             connection.close()
             return True
-        task = asyncio.ensure_future(self._converse(Conversation(connection, pid)))
-        self._tasks.add(task)
-        self.quiet.clear()
-        task.add_done_callback(self._done)
+        self._tasks.begin(self._converse(Conversation(connection, pid)))
         return True
 
     def _listen_again(self) -> None:
         if self._listens:
             self._listen()
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not self._tasks:
-            self.quiet.set()
-        if not task.cancelled() and (error := task.exception()):
-            self._fault(error)
 
     async def _converse(self, conversation: Conversation) -> None:
         try:

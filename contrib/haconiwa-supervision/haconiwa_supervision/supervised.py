@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from socket import socket
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from haconiwa_runtime.updates import change_alone
@@ -20,8 +16,6 @@ from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.feature import Feature
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.host import gather
-from haconiwa_core.planning.baseline import STREAMS
-from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.processes import End
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Claim
@@ -32,7 +26,9 @@ from haconiwa_supervision.hooks.calls import Outcome
 from haconiwa_supervision.hooks.context import Executed
 from haconiwa_supervision.hooks.firing import Firing
 from haconiwa_supervision.life import Life
+from haconiwa_supervision.lives import FAILED, Lives
 from haconiwa_supervision.state import State
+from haconiwa_supervision.tasks import Tasks
 from haconiwa_supervision.transport import Definition
 
 if TYPE_CHECKING:
@@ -52,8 +48,9 @@ class Supervised:
 
     Attributes:
         container: the definition that is in force: of the running container, with what was changed since its start.
-        life: the present one, or the last.
         finished: done when it has ended for good.
+        tasks: what it has begun.
+        lives: one after the other.
     """
 
     def __init__(self, supervisor: Supervisor, claim: Claim, definition: Definition, state: State) -> None:
@@ -64,14 +61,10 @@ class Supervised:
         self.container: Container = definition.container
         self.state = state
         self.finished: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self.tasks = Tasks(partial(supervisor.fault, self.name))
+        self.lives = Lives(self)
         self._answers = Answers(self)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._streams: dict[str, int] = {}
-        self._waiting: asyncio.Event | None = None
         self._noting: asyncio.TimerHandle | None = None
-        self._again: asyncio.Future[None] | None = None
-        self._is_clean = True
-        self.life = Life(self, self.container.hooks)
 
     @property
     def policy(self) -> Supervision:
@@ -79,6 +72,11 @@ class Supervised:
         section = self.container.feature(Supervision.section)
         assert isinstance(section, Supervision)
         return section
+
+    @property
+    def life(self) -> Life:
+        """The present one, or the last."""
+        return self.lives.present
 
     @property
     def pid(self) -> int:
@@ -110,166 +108,19 @@ class Supervised:
         """What it does, in one word."""
         if self.finished.done():
             return "exited"
-        if self._waiting:
+        if self.lives.is_waiting:
             return "restarting"
         if self.life.running is None:
             return "starting"
         if not self.life.runs:
             return "exited"
-        return "stopping" if self.state.retired or self._again else "running"
+        return "stopping" if self.state.retired or self.lives.is_asked_for else "running"
 
-    # Its lives.
+    def put_in_force(self, container: Container) -> None:
+        """Note the definition that is in force from now on; its hooks are those of the last that it was given."""
+        self.container = replace(container, hooks=self.definition.container.hooks).at(self.container.place)
 
-    async def plan(self) -> None:
-        """Plan it, so that all that is wrong is told before anything is started.
-
-        Raises:
-            DefinitionError: it cannot be planned.
-            SetupError: a hook vetoes.
-        """
-        try:
-            await self.firing.fire("before_plan")
-            await self.supervisor.work(self._planned)
-        except Exception as error:
-            await self.life.fail(error)
-            raise
-        self.emit("planned")
-
-    async def begin(self, streams: Mapping[str, int]) -> None:
-        """Start it for the first time.
-
-        Args:
-            streams: descriptors for the standard streams that are inherited; they are copied.
-
-        Raises:
-            HaconiwaError: it could not be started, or is to end before.
-        """
-        # Who has them may have gone when it is started again.
-        self._streams = {stream: os.dup(descriptor) for stream, descriptor in streams.items()}
-        await self._start()
-        self.soon(self._live(self._life()))
-
-    async def _start(self) -> None:
-        try:
-            plan = await self.supervisor.work(self._planned)
-            if self.state.retired:
-                raise HaconiwaError(f"the container {self.name} was stopped before it was started")
-            if missing := [stream for stream in _inherited(plan.container) if stream not in self._streams]:
-                raise HaconiwaError(f"nobody knows any more where {', '.join(missing)} of {self.name} leads")
-        except Exception as error:
-            await self.life.fail(error)
-            raise
-        # In a former life, limits may have been changed.
-        self.container = replace(plan.container, hooks=self.definition.container.hooks).at(self.container.place)
-        await self.life.start(plan, self._streams)
-
-    def _planned(self) -> Plan:
-        return self.supervisor.plans.plan(self.definition, self.claim.directory)
-
-    def adopt(self, running: Running, hooks: Sequence[Hook], messages: socket | None) -> None:
-        """Go on with one that a former supervisor has started, which may have ended since.
-
-        Args:
-            running: it.
-            hooks: its own and those of its plugins.
-            messages: the socket that it sends messages to, if any.
-        """
-        in_force = self.supervisor.plans.in_force(running.record)
-        self.container = replace(in_force, hooks=self.definition.container.hooks).at(self.container.place)
-        self.life = Life(self, hooks)
-        self.life.adopt(running, messages)
-        self.emit("adopted", pid=running.pid)
-        self.soon(self._live(self._life(adopted=True)))
-        if self.state.stopping is not None:
-            self.stop_soon("it was asked to before its supervisor ended", self.state.stopping)
-
-    def resume(self, end: End) -> None:
-        """Go on with one that has ended, but not for good, when a former supervisor was there."""
-        self.life.end = end
-        self.soon(self._live(self._rest_of_life()))
-
-    def start_again(self) -> asyncio.Future[None]:
-        """Start one again that had ended for good; return what is done when that has succeeded or failed."""
-        self.state.ended, self.state.retired, self.state.stopping = False, False, None
-        self._again = self.supervisor.loop.create_future()
-        self.resume(_FAILED)
-        return self._again
-
-    async def _live(self, life: Awaitable[float | None]) -> None:
-        """Live one life after the other, until it is not started again.
-
-        Args:
-            life: the present one, or what is left of it; gives the seconds until the next one, None for none.
-        """
-        try:
-            delay = await life
-            while delay is not None and await self._wait(delay):
-                delay = await self._life() if await self._starts_again() else self._restart_delay()
-        except Exception as error:  # noqa: BLE001 - whatever it is, a container comes to its end
-            self._is_clean = False
-            self.supervisor.fault(self.name, error)
-        self.state.ended, self.state.waits_until = True, None
-        self.note()
-        self.let_go(remove=self._is_clean and self.state.remove)
-
-    async def _life(self, *, adopted: bool = False) -> float | None:
-        self._is_clean = await self.life.live(adopted=adopted)
-        return self._restart_delay() if self._is_clean else None
-
-    async def _rest_of_life(self) -> float | None:
-        if self.state.waits_until is not None:
-            return max(0.0, self.state.waits_until - monotonic())
-        if not self._again:
-            await self.life.conclude()
-        return self._restart_delay()
-
-    def _restart_delay(self) -> float | None:
-        """Return after how many seconds it is started again; None where it is not."""
-        policy, state = self.policy, self.state
-        status = self.end.exit_status if self.end else None
-        if state.retired:
-            return None
-        if self._again:
-            state.in_a_row = 0
-            return 0.0
-        if policy.restart == "no" or (policy.restart == "on-failure" and status == 0):
-            return None
-        if monotonic() - state.started >= policy.restart_reset:
-            state.in_a_row = 0
-        if 0 < policy.restart_limit <= state.in_a_row:
-            self.emit("given up", reason=f"it was started again {state.in_a_row} times in a row")
-            return None
-        state.in_a_row += 1
-        growing = policy.restart_delay * 2.0 ** min(state.in_a_row - 1, 60)
-        return min(growing, policy.restart_delay_most)
-
-    async def _wait(self, delay: float) -> bool:
-        """Wait until it is started again; return whether it still is to be."""
-        self.state.restarts += self.state.waits_until is None
-        self.emit("restarting", seconds=delay)
-        self.state.waits_until = monotonic() + delay
-        self.note()
-        self._waiting = asyncio.Event()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._waiting.wait()
-        self._waiting = None
-        return not self.state.retired
-
-    async def _starts_again(self) -> bool:
-        """Start it again, and tell who has asked for that; return whether it was started."""
-        again, self._again = self._again, None
-        self.life = Life(self, self.definition.container.hooks)
-        try:
-            await self._start()
-        except Exception as error:  # noqa: BLE001 - whatever it is, that start has failed
-            _answer(again, error)
-            return False
-        finally:
-            self.state.waits_until = None
-        self.note()
-        _answer(again, None)
-        return True
+    # Its end.
 
     def give_up(self) -> None:
         """Let go of one whose first start has failed, or was not begun: nothing is left of it."""
@@ -281,9 +132,6 @@ class Supervised:
         Args:
             remove: forget its record and its log, too.
         """
-        for descriptor in self._streams.values():
-            os.close(descriptor)
-        self._streams = {}
         held = self.claim.fileno() >= 0
         try:
             if remove and held:
@@ -293,22 +141,20 @@ class Supervised:
             self.supervisor.fault(self.name, error)
         finally:
             self.claim.release()
-        _answer(self._again, HaconiwaError(f"the container {self.name} was stopped"))
-        self._again = None
+        self.lives.close()
         if not self.finished.done():
-            self.finished.set_result(self.end or _FAILED)
+            self.finished.set_result(self.end or FAILED)
         self.supervisor.has_finished(self)
 
     def forget(self) -> None:
         """Forget one that has ended for good, if it was cleaned up."""
-        if self._is_clean and (claim := self.supervisor.store.take_over(self.name)):
+        if self.lives.is_clean and (claim := self.supervisor.store.take_over(self.name)):
             claim.remove()
 
     def leave(self) -> None:
         """Leave it as it is, to the next supervisor."""
         self.life.leave()
-        for task in self._tasks:
-            task.cancel()
+        self.tasks.cancel()
         self.note()
         # Its name stays locked until this process has ended: something may be under way.
 
@@ -325,7 +171,7 @@ class Supervised:
         self.retire()
         if not self.finished.done():
             self.life.reason = self.life.reason or reason
-        if not self._waiting and not self.finished.done():
+        if not self.lives.is_waiting and not self.finished.done():
             await self.life.stop(timeout)
         return await asyncio.shield(self.finished)
 
@@ -335,25 +181,19 @@ class Supervised:
         Raises:
             HaconiwaError: it is being stopped or restarted, or could not be started again.
         """
-        if self.state.retired or self._again or self.finished.done():
+        if self.state.retired or self.lives.is_asked_for or self.finished.done():
             raise HaconiwaError(f"the container {self.name} is {self.status}")
-        again = self._again = self.supervisor.loop.create_future()
-        if self._waiting:
-            self._waiting.set()
-        else:
-            await self.life.stop(timeout)
-        await asyncio.shield(again)
+        await self.lives.restart(timeout)
 
     def retire(self) -> None:
         """Let it not be started again when it ends."""
         self.state.retired = True
         self.note()
-        if self._waiting:
-            self._waiting.set()
+        self.lives.wake()
 
     def stop_soon(self, reason: str, timeout: float | None = None) -> None:
         """Begin to stop it; the arguments are those of `stop`."""
-        self.soon(self.stop(timeout, reason))
+        self.tasks.begin(self.stop(timeout, reason))
 
     def end_with_caller(self) -> None:
         """Begin to end it for good: its caller has gone, and so has who asks for it."""
@@ -362,8 +202,8 @@ class Supervised:
 
     def restart_soon(self) -> None:
         """Begin to restart it, unless it is being stopped or restarted."""
-        if not self.state.retired and not self._again and not self.finished.done():
-            self.soon(self.restart())
+        if not self.state.retired and not self.lives.is_asked_for and not self.finished.done():
+            self.tasks.begin(self.restart())
 
     async def kill(self, reason: str = "") -> None:
         """Kill all of it; the reason is for events."""
@@ -419,7 +259,7 @@ class Supervised:
         self._has_changed(await self.supervisor.work(lambda: plans.in_force(store.read(self.name))))
 
     def _has_changed(self, container: Container) -> None:
-        self.container = replace(container, hooks=self.container.hooks).at(self.container.place)
+        self.put_in_force(container)
         self.emit("updated")
         self.firing.fire_soon("after_update")
 
@@ -434,7 +274,7 @@ class Supervised:
             WorkerError: the file cannot be read.
         """
         self.definition, self.state.definition = definition, definition.data
-        self.soon(self.supervisor.workers.renew(self.state.group))
+        self.tasks.begin(self.supervisor.workers.renew(self.state.group))
         await asyncio.sleep(0)  # From here on, hooks run in another worker.
         if any(not hook.function for hook in definition.container.hooks):
             await self.supervisor.worker_of(self).start()
@@ -513,33 +353,5 @@ class Supervised:
             self.supervisor.fault(self.name, error)
             return None
 
-    def soon(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin something for whose result nobody waits; what is wrong with it is told."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            self.supervisor.fault(self.name, error)
-
-
-def _answer(waiting: asyncio.Future[None] | None, error: Exception | None) -> None:
-    """Tell who waits for a start, if anybody does, how it has ended."""
-    if waiting is None or waiting.done():
-        return
-    if error is None:
-        waiting.set_result(None)
-    else:
-        waiting.set_exception(error)
-        waiting.exception()  # Who has asked may have gone.
-
-
-def _inherited(container: Container) -> list[str]:
-    return [stream for stream in STREAMS if getattr(container, stream) == "inherit"]
-
-
-_FAILED = End(None, "failed", None)
 _MOMENT = 0.05

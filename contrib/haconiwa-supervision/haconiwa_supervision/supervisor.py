@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -37,6 +37,7 @@ from haconiwa_supervision.observers import Observers
 from haconiwa_supervision.plans import Plans
 from haconiwa_supervision.state import State, read_state
 from haconiwa_supervision.supervised import Supervised
+from haconiwa_supervision.tasks import Tasks
 from haconiwa_supervision.threads import in_own_thread
 from haconiwa_supervision.transport import Definition
 from haconiwa_supervision.watching import Watcher
@@ -81,7 +82,7 @@ class Supervisor:
         self._groups: dict[str, Group] = {}
         self._launchers: dict[str | None, Launcher] = {}
         self._launcher_lock = Lock()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks(partial(self.fault, ""))
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._others = ThreadPoolExecutor(_OTHER_WORK_AT_ONCE, "work")
 
@@ -249,12 +250,12 @@ class Supervisor:
             claim.write(running.record)
             self._is_of_group(container)
             messages = socket.socket(fileno=os.dup(held["notify"])) if "notify" in held else None
-            container.adopt(running, hooks, messages)
+            container.lives.adopt(running, hooks, messages)
         else:
             if record.status == "starting":
                 record = await self.work(partial(_undone, claim, record))
             self._is_of_group(container)
-            container.resume(End(record.exit_status, record.reason or "failed", None))
+            container.lives.resume(End(record.exit_status, record.reason or "failed", None))
         if state.caller:
             self._watch_caller(container, Process(*state.caller))
 
@@ -315,7 +316,7 @@ class Supervisor:
     def has_finished(self, container: Supervised) -> None:
         """Forget a container that has ended for good."""
         self.containers.pop(container.name, None)
-        self.soon(self._after(self._groups[container.state.group], container))
+        self._tasks.begin(self._after(self._groups[container.state.group], container))
 
     async def _after(self, group: Group, container: Supervised) -> None:
         is_last = True
@@ -330,18 +331,6 @@ class Supervisor:
     async def _drop(self, group: Group) -> None:
         self._groups.pop(group.name, None)
         await self.workers.drop(group.name)
-
-    def soon(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Begin something that nobody waits for."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-
-        def done(task: asyncio.Task[Any]) -> None:
-            self._tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()):
-                self.fault("", error)
-
-        task.add_done_callback(done)
 
     def fault(self, container: str, error: BaseException) -> None:
         """Tell what has failed while nobody waited for it."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import floor
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -15,6 +15,7 @@ from haconiwa_core.errors import HaconiwaError, SetupError
 from haconiwa_core.hooks.hook import After, Every, Hook, OnCall, OnPressure, OnSignal
 from haconiwa_supervision.hooks.calls import Outcome
 from haconiwa_supervision.state import HookState, State
+from haconiwa_supervision.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class Subject(Protocol):
 
     name: str
     state: State
+    tasks: Tasks
 
     async def run_hook(self, hook: Hook, facts: Mapping[str, Any]) -> Outcome:
         """Run a hook in its worker."""
@@ -42,9 +44,6 @@ class Subject(Protocol):
 
     def stop_soon(self, reason: str) -> None:
         """Begin to stop the container."""
-
-    def soon(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin something for whose result nobody waits."""
 
 
 class Firing:
@@ -107,7 +106,7 @@ class Firing:
         """Begin to run the hooks of an event, if there are any."""
         if not self.listens_to(event):
             return None
-        task = self._subject.soon(self.fire(event, **facts))
+        task = self._subject.tasks.begin(self.fire(event, **facts))
         self.events.add(task)
         task.add_done_callback(self.events.discard)
         return task
@@ -187,7 +186,7 @@ class Firing:
     def pressed(self, hook: Hook) -> None:
         """Run a hook that waits for pressure, unless it still runs or was cancelled."""
         if not self._under_way[hook.name] and not self._known(hook).cancelled:
-            self._subject.soon(self._run(hook, {"kind": "on_pressure"}))
+            self._subject.tasks.begin(self._run(hook, {"kind": "on_pressure"}))
 
     def cancel(self, hook: Hook) -> None:
         """Take a hook off: it does not run any more."""
@@ -254,7 +253,7 @@ class Firing:
         if overlap == "queue" and self._under_way[hook.name]:
             self._queued.add(hook.name)
         else:
-            self._subject.soon(self._run_timed(hook))
+            self._subject.tasks.begin(self._run_timed(hook))
 
     def _next(self, hook: Hook, known: HookState) -> float | None:
         trigger = hook.trigger
