@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from haconiwa_supervision import Supervision
 from haconiwa_supervision.restarting import restart_delay, wants_restart
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 delays = st.floats(0, 1e9)
 
@@ -25,11 +24,14 @@ def test_it_is_given_up_at_the_limit(limit, in_a_row):
     assert (restart_delay(policy, in_a_row) is None) == (in_a_row >= limit)
 
 
-@pytest.mark.parametrize(
-    ("restart", "after"),
-    [("no", {0: False, 1: False, None: False}), ("always", {0: True, 1: True, None: True})]
-    + [("on-failure", {0: False, 1: True, 143: True, None: True})],
-)
-def test_which_ends_are_followed_by_a_start(restart, after):
+AFTER = {
+    "no": {0: False, 1: False, None: False},
+    "always": {0: True, 1: True, None: True},
+    "on-failure": {0: False, 1: True, 143: True, None: True},
+}
+
+
+@pytest.mark.parametrize("restart", AFTER)
+def test_which_ends_are_followed_by_a_start(restart):
     policy = Supervision(restart=restart)
-    assert {status: wants_restart(policy, status) for status in after} == after
+    assert {status: wants_restart(policy, status) for status in AFTER[restart]} == AFTER[restart]
