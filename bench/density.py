@@ -28,7 +28,7 @@ from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_net import NetNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_uts import UtsNamespace
-from haconiwa_supervision.resident import ResidentSupervisor
+from haconiwa_supervision.control.resident import ResidentSupervisor
 
 from haconiwa_core import Container
 from haconiwa_core.plugins.loading import Plugins

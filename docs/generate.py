@@ -14,8 +14,8 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from haconiwa_supervision.events.kinds import ALWAYS, KINDS
 from haconiwa_supervision.hooks.context import Context, Log
-from haconiwa_supervision.kinds import ALWAYS, KINDS
 
 from haconiwa_core import errors, stages
 from haconiwa_core.container import Container

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from haconiwa_runtime import recorded
 from haconiwa_runtime.client import Connection, connect
-from haconiwa_supervision.resident import ResidentSupervisor
+from haconiwa_supervision.control.resident import ResidentSupervisor
 
 from haconiwa_core import Container
 from haconiwa_core.errors import RecordError

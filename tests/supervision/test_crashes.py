@@ -9,7 +9,7 @@ import time
 from threading import Thread
 
 import pytest
-from haconiwa_supervision.resident import ResidentSupervisor
+from haconiwa_supervision.control.resident import ResidentSupervisor
 
 from haconiwa_core import Container
 from haconiwa_core.definition.python import read_python

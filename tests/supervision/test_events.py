@@ -14,10 +14,11 @@ from pathlib import Path
 
 import haconiwa_supervision
 import pytest
-from haconiwa_supervision import Ready, Supervision, event_files
-from haconiwa_supervision.event_files import FILE_LIMIT, FILE_NAME, OLDER_NAME, last_id, read_events
-from haconiwa_supervision.events import VALUE_LIMIT, Events
-from haconiwa_supervision.kinds import ALWAYS, KINDS
+from haconiwa_supervision import Ready, Supervision
+from haconiwa_supervision.events import files as event_files
+from haconiwa_supervision.events.files import FILE_LIMIT, FILE_NAME, OLDER_NAME, last_id, read_events
+from haconiwa_supervision.events.kinds import ALWAYS, KINDS
+from haconiwa_supervision.events.stream import VALUE_LIMIT, Events
 
 from haconiwa_core import Container
 from haconiwa_core.errors import RecordError
@@ -166,8 +167,8 @@ class TestUnwritable:
         script = (
             "import json, sys\n"
             "from pathlib import Path\n"
-            "from haconiwa_supervision.events import Events\n"
-            "from haconiwa_supervision.event_files import read_events\n"
+            "from haconiwa_supervision.events.stream import Events\n"
+            "from haconiwa_supervision.events.files import read_events\n"
             "folder = Path(sys.argv[1]); events = Events(folder); heard = []; events.listen(heard.append)\n"
             "for number in range(60): events.emit('log', 'web', message=str(number), values='x' * 1000)\n"
             "full = len(list(read_events(folder)))\n"

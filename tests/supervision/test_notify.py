@@ -21,7 +21,7 @@ from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 from haconiwa_ns_user import UserNamespace
 from haconiwa_supervision import Ready, Supervision
-from haconiwa_supervision.notify import INSIDE, VARIABLE, Notifications, bound, environment_of
+from haconiwa_supervision.readiness.notify import INSIDE, VARIABLE, Notifications, bound, environment_of
 
 from haconiwa_core.errors import HaconiwaError, SetupError
 from haconiwa_core.facts import IdRange

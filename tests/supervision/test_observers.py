@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from haconiwa_supervision import observers as module
-from haconiwa_supervision.observers import MOST_QUEUED, Observers
+from haconiwa_supervision.events import observers as module
+from haconiwa_supervision.events.observers import MOST_QUEUED, Observers
 
 from haconiwa_core import Container
 from haconiwa_core.errors import PluginError

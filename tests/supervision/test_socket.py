@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from haconiwa_runtime.messages import DESCRIPTOR_LIMIT, MESSAGE_LIMIT, receive, send
-from haconiwa_supervision.server import REQUEST_TIMEOUT
+from haconiwa_supervision.control.server import REQUEST_TIMEOUT
 
 from haconiwa_core import Container
 from haconiwa_core.testing import forked
@@ -197,7 +197,7 @@ class TestDescriptors:
     def test_no_other_program_inherits_them(self, house, tmp_path):
         """A stream of one container must not be held by another, nor by the keeper."""
         reader, writer = os.pipe()
-        from haconiwa_supervision.resident import ResidentSupervisor
+        from haconiwa_supervision.control.resident import ResidentSupervisor
 
         from haconiwa_core.plugins.loading import Plugins
         from haconiwa_core.runtime.supervisor import Start

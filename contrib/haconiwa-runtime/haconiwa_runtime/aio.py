@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from signal import SIGKILL, SIGTERM
 from typing import Any, Literal, TypeVar
 
 from haconiwa_core.container import Container
-from haconiwa_core.runtime.processes import is_readable
 from haconiwa_core.runtime.timings import Span
 from haconiwa_runtime.forks import Forked
 from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run
 from haconiwa_runtime.runtime import Runtime
+from haconiwa_runtime.waiting import is_readable
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class AsyncRunningContainer:
     async def wait(self, timeout: float | None = None) -> int | None:
         """As `RunningContainer.wait`."""
         with self._container._watched() as descriptor:
-            if not await _is_readable(descriptor, timeout):
+            if not await is_readable(descriptor, timeout):
                 raise self._container._still_runs(timeout)
         return await self._threads.call(self._container.wait)
 
@@ -198,7 +198,7 @@ class _Threads(Forked):
         """Take the steps of a run; see `Runtime.run`."""
         async with self.inside(run) as exchange:
             while not exchange.step(0):
-                await _is_readable(exchange.fileno(), exchange.left)
+                await is_readable(exchange, exchange.left)
         return run.result(check)
 
     @asynccontextmanager
@@ -218,22 +218,3 @@ class _Threads(Forked):
         """End the threads when they have done what they have begun."""
         self._pool.shutdown(wait=False)
         self._closed = True
-
-
-async def _is_readable(descriptor: int, timeout: float | None) -> bool:
-    """Wait until a descriptor is readable; return whether it is.
-
-    Args:
-        descriptor: to wait for.
-        timeout: seconds; None waits for ever.
-    """
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await ready.wait()
-    finally:
-        loop.remove_reader(descriptor)
-    return is_readable(descriptor, 0)

@@ -18,7 +18,7 @@ from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Record
-from haconiwa_supervision.notify import INSIDE, environment_of
+from haconiwa_supervision.readiness.notify import INSIDE, environment_of
 from haconiwa_supervision.transport import Definition, definition_from_json, kept
 from haconiwa_supervision.watching.pressure import problems_of
 

@@ -23,7 +23,7 @@ def haconiwa_feature() -> type[Feature]:
 def haconiwa_steps(feature: Supervision, planning: Planning) -> Iterator[Step]:
     """Give the container the socket by which it tells that it is ready."""
     if feature.ready and feature.ready.notify:
-        from haconiwa_supervision.notify import steps
+        from haconiwa_supervision.readiness.notify import steps
 
         yield from steps(planning)
 
@@ -34,7 +34,7 @@ def haconiwa_check(feature: Supervision, plan: Plan) -> Iterator[Problem]:
     if plan.container.name in feature.depends:
         yield Problem("it depends on itself", key="depends")
     if feature.ready and feature.ready.notify:
-        from haconiwa_supervision.notify import problems_of
+        from haconiwa_supervision.readiness.notify import problems_of
 
         yield from problems_of(plan)
     if feature.ready and feature.ready.http:

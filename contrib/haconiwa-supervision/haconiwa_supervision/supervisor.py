@@ -29,19 +29,18 @@ from haconiwa_core.runtime.record import Process, Record, boot_id
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import FILE_NAME, Claim, Store
 from haconiwa_core.runtime.supervisor import SOCKET_NAME
-from haconiwa_supervision.events import Events
-from haconiwa_supervision.groups import Group, check_dependencies
-from haconiwa_supervision.hooks.workers import Worker
-from haconiwa_supervision.keeping import Keeper
-from haconiwa_supervision.observers import Observers
+from haconiwa_supervision.container.groups import Group, check_dependencies
+from haconiwa_supervision.container.supervised import Supervised
+from haconiwa_supervision.events.observers import Observers
+from haconiwa_supervision.events.stream import Events
+from haconiwa_supervision.hooks.workers import Worker, Workers
+from haconiwa_supervision.logs.keeping import Keeper
 from haconiwa_supervision.plans import Plans
 from haconiwa_supervision.state import State, read_state
-from haconiwa_supervision.supervised import Supervised
 from haconiwa_supervision.tasks import Tasks
 from haconiwa_supervision.threads import in_own_thread
 from haconiwa_supervision.transport import Definition
 from haconiwa_supervision.watching import Watcher
-from haconiwa_supervision.workers import Workers
 
 T = TypeVar("T")
 

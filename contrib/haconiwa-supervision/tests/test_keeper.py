@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 from haconiwa_runtime.logs import LINES_NAME, STDERR, STDOUT, open_log, read_log
-from haconiwa_supervision import keeper
-from haconiwa_supervision.keeping import Keeper
+from haconiwa_supervision.logs import keeper
+from haconiwa_supervision.logs.keeping import Keeper
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux import constants as c

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from haconiwa_supervision import Supervision
-from haconiwa_supervision.restarting import restart_delay, wants_restart
+from haconiwa_supervision.container.restarting import restart_delay, wants_restart
 from hypothesis import given, strategies as st
 
 delays = st.floats(0, 1e9)

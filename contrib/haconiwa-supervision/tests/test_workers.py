@@ -15,11 +15,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from haconiwa_supervision.hooks import workers
+from haconiwa_supervision.hooks import worker_process, workers
 from haconiwa_supervision.hooks.calls import Answer, Outcome
 from haconiwa_supervision.hooks.context import Context
 from haconiwa_supervision.hooks.worker import fork_worker
-from haconiwa_supervision.hooks.workers import Worker, WorkerError
+from haconiwa_supervision.hooks.worker_process import WorkerError
+from haconiwa_supervision.hooks.workers import Worker
 
 from haconiwa_core.container import Container
 from haconiwa_core.hooks.hook import Hook, On
@@ -401,7 +402,7 @@ def test_a_definition_that_is_never_read_to_its_end_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "START_TIMEOUT", 0.5)
-    monkeypatch.setattr(workers, "GRACE", 0.2)
+    monkeypatch.setattr(worker_process, "GRACE", 0.2)
     assert "has not read it within 0.5 s" in starting(definition(tmp_path, "import time\ntime.sleep(1000)\n"))
 
 
@@ -728,7 +729,7 @@ def test_calls_of_a_killed_worker_fail_and_the_next_has_a_new_one(tmp_path: Path
 
 
 def test_a_worker_that_does_not_end_a_call_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "GRACE", 0.5)
+    monkeypatch.setattr(worker_process, "GRACE", 0.5)
     file = definition(tmp_path, LEAVING)
 
     async def run() -> None:

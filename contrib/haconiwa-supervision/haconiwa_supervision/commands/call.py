@@ -21,7 +21,7 @@ def main(options: Options, log: Log) -> int:
     """Run the hook, and print what it returns: a text as it is, nothing for None, all else as JSON; return 0."""
     from haconiwa_core.cli.output import print_json
     from haconiwa_core.runtime.store import Store
-    from haconiwa_supervision.asking import asked
+    from haconiwa_supervision.commands.asking import asked
 
     value = asked(Store(), options.name, "call", command=options.called, args=dict(options.args))
     if isinstance(value, str):

@@ -14,7 +14,7 @@ from haconiwa_runtime.commands.arguments import moment
 from haconiwa_core.log import Log
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import FOLDER_NAME, control_socket
-from haconiwa_supervision.event_files import Event, read_events
+from haconiwa_supervision.events.files import Event, read_events
 
 HELP = "tell what has happened to the containers of the resident supervisor, as lines of JSON"
 

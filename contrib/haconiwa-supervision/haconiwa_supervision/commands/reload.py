@@ -31,7 +31,7 @@ def main(options: Options, log: Log) -> int:
     from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
     from haconiwa_core.plugins.loading import Plugins
     from haconiwa_core.runtime.store import Store
-    from haconiwa_supervision.asking import asked
+    from haconiwa_supervision.commands.asking import asked
     from haconiwa_supervision.transport import definition_to_json
 
     store = Store()

@@ -28,7 +28,7 @@ def main(options: Options, log: Log) -> int:
 
     from haconiwa_core.errors import HaconiwaError
     from haconiwa_core.runtime.store import Store
-    from haconiwa_supervision.spawning import connected
+    from haconiwa_supervision.control.spawning import connected
     from haconiwa_supervision.state import read_state
 
     store = Store()

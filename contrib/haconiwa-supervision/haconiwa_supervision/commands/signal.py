@@ -18,7 +18,7 @@ def configure(parser: ArgumentParser) -> None:
 def main(options: Options, log: Log) -> int:
     """Run the hooks, and wait until they have ended; return 0."""
     from haconiwa_core.runtime.store import Store
-    from haconiwa_supervision.asking import asked
+    from haconiwa_supervision.commands.asking import asked
 
     name = options.signal.upper()
     asked(Store(), options.name, "signal", signal=name if name.startswith("SIG") else f"SIG{name}")

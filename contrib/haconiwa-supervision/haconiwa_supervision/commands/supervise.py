@@ -18,7 +18,7 @@ def configure(parser: ArgumentParser) -> None:
 def main(options: Options, log: Log) -> int:
     """Supervise until SIGTERM, which leaves the containers running, or SIGINT, which stops them; return 0."""
     from haconiwa_core.runtime.store import Store
-    from haconiwa_supervision.residence import detached, reside
+    from haconiwa_supervision.control.residence import detached, reside
 
     store = Store()
     if options.detach:

@@ -8,6 +8,8 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+from haconiwa_runtime.waiting import within
+
 from haconiwa_supervision.readiness import Subject
 from haconiwa_supervision.readiness.network import socket_in
 
@@ -72,8 +74,7 @@ class Request:
         with await socket_in(subject, family, socket.SOCK_STREAM) as opened:
             opened.setblocking(False)
             try:
-                async with asyncio.timeout(_PATIENCE):
-                    await self._exchange(opened, str(address), answer)
+                await within(_PATIENCE, self._exchange(opened, str(address), answer))
             except ConnectionRefusedError:
                 raise
             except (TimeoutError, OSError) as error:

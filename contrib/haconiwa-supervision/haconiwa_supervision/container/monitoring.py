@@ -15,8 +15,8 @@ from haconiwa_supervision.watching.sources import Source
 if TYPE_CHECKING:
     import socket
 
-    from haconiwa_supervision.notify import Notifications, Told
-    from haconiwa_supervision.supervised import Supervised
+    from haconiwa_supervision.container.supervised import Supervised
+    from haconiwa_supervision.readiness.notify import Notifications, Told
 
 
 class Monitoring:
@@ -38,7 +38,7 @@ class Monitoring:
         Args:
             bound: its socket, as `notify.bound` has made it.
         """
-        from haconiwa_supervision.notify import Notifications
+        from haconiwa_supervision.readiness.notify import Notifications
 
         self._messages = Notifications(bound, self._says)
 

@@ -13,10 +13,10 @@ from haconiwa_runtime.messages import DESCRIPTOR_LIMIT, close_all
 
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.hooks.hook import catchable_signals
-from haconiwa_supervision.event_files import read_events
-from haconiwa_supervision.reloading import reload
-from haconiwa_supervision.server import Conversation, Handler
-from haconiwa_supervision.supervised import Supervised
+from haconiwa_supervision.container.reloading import reload
+from haconiwa_supervision.container.supervised import Supervised
+from haconiwa_supervision.control.server import Conversation, Handler
+from haconiwa_supervision.events.files import read_events
 from haconiwa_supervision.supervisor import Supervisor
 
 _QUEUED_EVENTS = 1000

@@ -12,7 +12,7 @@ from haconiwa_core.hooks.hook import Hook
 from haconiwa_supervision.hooks.context import Executed
 
 if TYPE_CHECKING:
-    from haconiwa_supervision.supervised import Supervised
+    from haconiwa_supervision.container.supervised import Supervised
 
 _STORE_LIMIT = 64 << 10
 _LOG_LIMIT = 16 << 10

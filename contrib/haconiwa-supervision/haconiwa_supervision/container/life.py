@@ -12,6 +12,8 @@ from socket import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from haconiwa_runtime.waiting import within
+
 from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, RecordError, SetupError
 from haconiwa_core.hooks.hook import Hook
@@ -21,14 +23,14 @@ from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import CHANGES_NAME
-from haconiwa_supervision import Ready, notify
-from haconiwa_supervision.executing import execute
+from haconiwa_supervision import Ready
+from haconiwa_supervision.container.executing import execute
+from haconiwa_supervision.container.monitoring import Monitoring
 from haconiwa_supervision.hooks.firing import Firing
-from haconiwa_supervision.monitoring import Monitoring
-from haconiwa_supervision.readiness import NotReadyError, wait_until_ready
+from haconiwa_supervision.readiness import NotReadyError, notify, wait_until_ready
 
 if TYPE_CHECKING:
-    from haconiwa_supervision.supervised import Supervised
+    from haconiwa_supervision.container.supervised import Supervised
 
 _UNKNOWN = End(None, "unknown", None)
 _UNITS = {"K": 10, "M": 20, "G": 30}
@@ -309,8 +311,7 @@ class Life:
 
     async def _ends_within(self, timeout: float) -> bool:
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._ended.wait()
+            await within(timeout, self._ended.wait())
         return self._ended.is_set()
 
     async def kill(self) -> None:

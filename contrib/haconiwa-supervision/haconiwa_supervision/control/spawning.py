@@ -9,10 +9,10 @@ import time
 
 from haconiwa_runtime.client import Connection, connect
 
-from haconiwa_core.definition.trust import trusted_search_path
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.runtime.store import STATE_VARIABLE, Store
 from haconiwa_core.runtime.supervisor import SOCKET_VARIABLE, control_socket
+from haconiwa_core.trust import trusted_search_path
 
 _PATIENCE = 10.0
 _PASSED_ON = ("HOME", "PATH", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HACONIWA_DISABLE_PLUGINS", "SUDO_UID")

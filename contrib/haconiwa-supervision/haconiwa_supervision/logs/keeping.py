@@ -13,10 +13,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from haconiwa_runtime.waiting import within
+
 from haconiwa_core.container import is_name
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux.packets import receive_packet
-from haconiwa_supervision import keeper
+from haconiwa_supervision.logs import keeper
 
 _ANSWER = 10.0
 _REACHING = 10.0
@@ -178,8 +180,7 @@ class Keeper:
             raise HaconiwaError("the log keeper was closed")
         if self._connection is None or self._connection.closed:
             try:
-                async with asyncio.timeout(_REACHING):
-                    self._connection = await self._reach()
+                self._connection = await within(_REACHING, self._reach())
             except TimeoutError as error:
                 raise HaconiwaError(f"the log keeper of {self._directory} does not answer") from error
         return self._connection
@@ -323,8 +324,7 @@ class _Connection:
     async def _answered(self) -> Answer:
         self._answer = self._loop.create_future()
         try:
-            async with asyncio.timeout(_ANSWER):
-                return await self._answer
+            return await within(_ANSWER, self._answer)
         except BaseException as error:
             # An answer that comes later would be taken for another one's.
             self._end()

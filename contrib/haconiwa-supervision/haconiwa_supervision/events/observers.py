@@ -12,12 +12,13 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from haconiwa_runtime.messages import MessageError, close_all, receive, send
+from haconiwa_runtime.waiting import is_readable, within
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.launch.resident import spawn
 from haconiwa_core.plugins.observers import installed_observers
 from haconiwa_core.runtime.processes import Child
-from haconiwa_supervision.event_files import Event
+from haconiwa_supervision.events.files import Event
 
 MOST_QUEUED = 1000
 """Events that wait for observers; of those that come then, they are told the number."""
@@ -30,7 +31,7 @@ _LONGEST_DELAY = 60.0
 _LONG_LIFE = 60.0
 
 # It imports from where this process does, so nobody decides about that who has not already.
-_SERVE = "import sys; sys.path[:] = sys.argv[1:]; from haconiwa_supervision.observing import main; main()"
+_SERVE = "import sys; sys.path[:] = sys.argv[1:]; from haconiwa_supervision.events.observing import main; main()"
 
 
 class LostError(HaconiwaError):
@@ -76,8 +77,7 @@ class Observers:
         if self._task is None:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
-                await self._done.wait()
+            await within(GRACE, self._done.wait())
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -164,7 +164,7 @@ class _Process:
         try:
             # The socket is empty: all that was sent before has been answered.
             send(self._connection, content)
-            await self._until_readable(self._connection)
+            await is_readable(self._connection)
             message = receive(self._connection)
         except OSError as error:
             raise LostError(f"the process of the observers cannot be reached: {error.strerror}") from error
@@ -179,19 +179,7 @@ class _Process:
     async def end(self) -> None:
         """End it, whatever it does, and all that it has started."""
         self._connection.close()
-        try:
-            async with asyncio.timeout(GRACE):
-                await self._until_readable(self._child.pidfd)
-        except TimeoutError:
+        if not await is_readable(self._child.pidfd, GRACE):
             await self._loop.run_in_executor(None, self._child.kill)
-            await self._until_readable(self._child.pidfd)
-        finally:
-            self._child.reap(with_group=True)
-
-    async def _until_readable(self, file: socket.socket | int) -> None:
-        ready = asyncio.Event()
-        self._loop.add_reader(file, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            self._loop.remove_reader(file)
+            await is_readable(self._child.pidfd)
+        self._child.reap(with_group=True)

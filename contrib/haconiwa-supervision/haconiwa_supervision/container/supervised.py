@@ -20,13 +20,13 @@ from haconiwa_core.runtime.processes import End
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Claim
 from haconiwa_supervision import Supervision
-from haconiwa_supervision.answers import Answers
-from haconiwa_supervision.executing import execute
+from haconiwa_supervision.container.answers import Answers
+from haconiwa_supervision.container.executing import execute
+from haconiwa_supervision.container.life import Life
+from haconiwa_supervision.container.lives import FAILED, Lives
 from haconiwa_supervision.hooks.calls import Outcome
 from haconiwa_supervision.hooks.context import Executed
 from haconiwa_supervision.hooks.firing import Firing
-from haconiwa_supervision.life import Life
-from haconiwa_supervision.lives import FAILED, Lives
 from haconiwa_supervision.state import State
 from haconiwa_supervision.tasks import Tasks
 from haconiwa_supervision.transport import Definition

@@ -19,7 +19,7 @@ from haconiwa_core.runtime.processes import Child, End, Usage, is_readable
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import Start
-from haconiwa_supervision.spawning import connected
+from haconiwa_supervision.control.spawning import connected
 from haconiwa_supervision.transport import definition_to_json
 
 _REQUESTS_TO_END = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)

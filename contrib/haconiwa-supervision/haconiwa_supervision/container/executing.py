@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from haconiwa_runtime.exchange import Exchange
 from haconiwa_runtime.runs import MAX_OUTPUT, Attached, prepared
+from haconiwa_runtime.waiting import is_readable
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import HaconiwaError
@@ -19,7 +18,7 @@ from haconiwa_supervision.hooks.context import Executed
 from haconiwa_supervision.threads import in_own_thread
 
 if TYPE_CHECKING:
-    from haconiwa_supervision.supervised import Supervised
+    from haconiwa_supervision.container.supervised import Supervised
 
 
 async def execute(
@@ -68,21 +67,8 @@ async def execute(
     try:
         entered()
         while not exchange.step(0):
-            await _until_more(exchange)
+            await is_readable(exchange, exchange.left)
     finally:
         await asyncio.shield(in_own_thread(leave))
     result = run.result(check=False)
     return Executed(result.exit_status, result.stdout, result.stderr, result.reason == "output-limit")
-
-
-async def _until_more(exchange: Exchange) -> None:
-    """Wait until there is something to do, or the time is over."""
-    loop = asyncio.get_running_loop()
-    more = asyncio.Event()
-    loop.add_reader(exchange.fileno(), more.set)
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(exchange.left):
-                await more.wait()
-    finally:
-        loop.remove_reader(exchange.fileno())

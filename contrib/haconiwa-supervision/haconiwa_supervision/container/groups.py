@@ -9,7 +9,7 @@ from typing import Any
 from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_supervision import Supervision
-from haconiwa_supervision.supervised import Supervised
+from haconiwa_supervision.container.supervised import Supervised
 from haconiwa_supervision.transport import Definition
 
 

@@ -22,10 +22,10 @@ from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import FOLDER_NAME, control_socket
-from haconiwa_supervision.endpoint import Endpoint
-from haconiwa_supervision.requests import Requests
-from haconiwa_supervision.server import Server
-from haconiwa_supervision.service import Service
+from haconiwa_supervision.control.endpoint import Endpoint
+from haconiwa_supervision.control.requests import Requests
+from haconiwa_supervision.control.server import Server
+from haconiwa_supervision.control.service import Service
 from haconiwa_supervision.supervisor import Supervisor
 
 ERRORS_NAME = "errors"

@@ -10,6 +10,8 @@ from socket import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from haconiwa_runtime.waiting import within
+
 from haconiwa_core.container import Container
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.hooks.hook import Hook
@@ -17,11 +19,11 @@ from haconiwa_core.planning.baseline import STREAMS
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.processes import End
 from haconiwa_core.runtime.running import Running
-from haconiwa_supervision.life import Life
-from haconiwa_supervision.restarting import restart_delay, wants_restart
+from haconiwa_supervision.container.life import Life
+from haconiwa_supervision.container.restarting import restart_delay, wants_restart
 
 if TYPE_CHECKING:
-    from haconiwa_supervision.supervised import Supervised
+    from haconiwa_supervision.container.supervised import Supervised
 
 FAILED = End(None, "failed", None)
 
@@ -205,8 +207,7 @@ class Lives:
         container.note()
         self._waiting = asyncio.Event()
         with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._waiting.wait()
+            await within(delay, self._waiting.wait())
         self._waiting = None
         return not state.retired
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from haconiwa_runtime.errors import error_to_json
 from haconiwa_runtime.messages import Message, MessageError, close_all, peer_of, receive, send
+from haconiwa_runtime.waiting import within
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.runtime.record import Process
-from haconiwa_supervision.endpoint import Endpoint
+from haconiwa_supervision.control.endpoint import Endpoint
 from haconiwa_supervision.tasks import Tasks
 
 CONNECTIONS = 4096
@@ -120,8 +121,7 @@ class Conversation:
         ready = asyncio.Event()
         add(self._connection, ready.set)
         try:
-            async with asyncio.timeout_at(deadline):
-                await ready.wait()
+            await within(deadline - self._loop.time(), ready.wait())
         except TimeoutError as error:
             raise SilentError from error
         finally:

@@ -15,7 +15,7 @@ from haconiwa_core.planning.updating import plan_update
 from haconiwa_core.plugins.loading import Plugins
 
 if TYPE_CHECKING:
-    from haconiwa_supervision.supervised import Supervised
+    from haconiwa_supervision.container.supervised import Supervised
 
 
 class Difference(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from haconiwa_supervision.event_files import Event, EventFile, last_id
+from haconiwa_supervision.events.files import Event, EventFile, last_id
 
 VALUE_LIMIT = 16 << 10
 """Characters of JSON that are told of a value at most."""

@@ -1,0 +1,1 @@
+"""One container in the hands of the supervisor."""

@@ -1,0 +1,1 @@
+"""The resident supervisor's process, its control socket, and what is asked through it."""

@@ -1,0 +1,1 @@
+"""What containers write: read by a process that outlives the supervisor."""
