@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, SetupError
 from haconiwa_core.linux.cgroups import read_counter
@@ -31,6 +33,9 @@ class Running(Child):
         super().kill()
         if self.record.group and self.end is None:
             linux.kill_cgroup(*self.record.group)
+
+    def has_attached(self, command: Sequence[str]) -> None:
+        """Tell who runs its hooks that a command was put into it; of this process's own, nobody does."""
 
     def wait(self) -> int:
         """Wait for the end, clean up, and return the exit status: the command's own, or 128 + signal.

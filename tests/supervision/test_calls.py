@@ -6,6 +6,10 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from haconiwa_runtime import Runtime
+
+from haconiwa_core.definition.python import read_python
+
 
 def test_a_change_is_told_whoever_makes_it(house, story):
     file = story.tell("""
@@ -51,6 +55,21 @@ def look(c):
         assert [each["command"][0] for each in story.told("after_attach")] == ["sh", "echo"]
         assert [each["output"] for each in story.told("inner")] == ["again\n"] * 2
         house.ask("stop", name="web", timeout=0)
+
+    def test_by_the_program_that_has_started_it(self, house, story):
+        file = story.tell("""
+web = Container("web", ["sleep", "600"])
+@web.on("after_attach")
+def attached(c):
+    say(c, command=c.event["command"])
+""")
+        (web,) = read_python(file)
+        house.open()
+        with Runtime(store=house.store) as runtime:
+            running = runtime.start(web)
+            assert running.exec(["echo", "here"]).stdout == b"here\n"
+            house.until(lambda: story.told("after_attach"))
+            assert story.told("after_attach")[0]["command"] == ["echo", "here"]
 
     def test_one_that_is_not_waited_for_any_more_is_killed(self, house, story, tmp_path):
         """However many there are, nothing else waits for them."""

@@ -169,6 +169,7 @@ class RunningContainer:
         Raises:
             DefinitionError: it cannot be planned.
             SetupError: it could not be set up, as when the container has ended, or the command not executed.
+            HaconiwaError: its supervisor could not be told, whose hooks wait for that; the command was killed.
             PayloadError: with `check`, the exit status is not 0; it holds the result.
         """
         with (run := self._exec(command, env, workdir, input, timeout, max_output)) as exchange:
@@ -198,7 +199,14 @@ class RunningContainer:
 
     def _enter(self, container: Container, streams: Mapping[str, int]) -> Attached:
         planned = self._runtime._planned(container, "attach", running=self._container)
-        return Attached(attach(planned, self.name, self._first, streams, self._runtime._launcher))
+        attached = Attached(attach(planned, self.name, self._first, streams, self._runtime._launcher))
+        try:
+            self._running.has_attached(container.command)
+        except BaseException:
+            attached.kill()
+            attached._finish(remove=False)
+            raise
+        return attached
 
     def update(self, **sections: Mapping[str, Any]) -> None:
         """Change options of its features while it runs, or leave all as it was.

@@ -123,6 +123,14 @@ class BoundContainer(Running):
             with suppress(RecordError):
                 recorded.stop(self._store, self.name, 0.0)
 
+    def has_attached(self, command: Sequence[str]) -> None:
+        """Tell its supervisor that a command was put into it.
+
+        Raises:
+            HaconiwaError: as that answers.
+        """
+        ask_about(self._store, self.name, "attached", command=list(command))
+
     def finish(self, *, remove: bool = False) -> End:
         """Wait for the end and tell how it was; see `Running.finish`."""
         if self.end is None:
