@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from haconiwa_runtime.logs import LINES_NAME, STDERR, STDOUT, open_log, read_log
 from haconiwa_supervision.logs import keeper
-from haconiwa_supervision.logs.keeping import Keeper
+from haconiwa_supervision.logs.keeping import AGAIN, Keeper
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux import constants as c
@@ -70,6 +70,13 @@ def connected(place):
 def pid_of_keeper(place):
     with connected(place) as connection:
         return struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+
+def found_keeper(place):
+    """Return the pid of the keeper; None while there is none."""
+    with suppress(OSError):
+        return pid_of_keeper(place)
+    return None
 
 
 def end(pid):
@@ -441,6 +448,21 @@ def test_a_keeper_is_replaced_without_being_asked_for_anything(place, box):
 
     kept(place, body)
     assert read_log(box) == b"later\n"
+
+
+def test_one_that_is_ended_again_and_again_is_replaced_at_leisure(place, box):
+    async def body(keeping):
+        await keeping.keep("box", box, LARGE, 3)
+        began = asyncio.get_running_loop().time()
+        seen = [pid_of_keeper(place)]
+        while len(seen) < 4:
+            end(seen[-1])
+            seen.append(await until(lambda: found_keeper(place)))
+        assert len(set(seen)) == 4
+        # Only the first one may have lived long enough to be replaced at once.
+        assert asyncio.get_running_loop().time() - began >= 2 * AGAIN
+
+    kept(place, body)
 
 
 def test_later_supervisors_replace_a_keeper_too(place, box):

@@ -20,10 +20,12 @@ from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux.packets import receive_packet
 from haconiwa_supervision.logs import keeper
 
+AGAIN = 1.0
+"""Seconds between two attempts to have a keeper, and until one is replaced that has not lived as long."""
+
 _ANSWER = 10.0
 _REACHING = 10.0
 _POLL = 0.01
-_AGAIN = 1.0
 _ERRORS_NAME = "keeper.errors"
 _MAX_ERRORS = 4096
 
@@ -46,6 +48,7 @@ class Keeper:
         self._connection: _Connection | None = None
         self._kept: dict[str, _Kept] = {}
         self._restoring: asyncio.Task[None] | None = None
+        self._since = 0.0
         self._closed = False
 
     async def start(self) -> None:
@@ -181,6 +184,7 @@ class Keeper:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = await within(_REACHING, self._reach())
+                self._since = asyncio.get_running_loop().time()
             except TimeoutError as error:
                 raise HaconiwaError(f"the log keeper of {self._directory} does not answer") from error
         return self._connection
@@ -236,12 +240,15 @@ class Keeper:
                 self._restoring = asyncio.ensure_future(self._restore())
 
     async def _restore(self) -> None:
+        # Who ends it again and again is not answered as often.
+        if asyncio.get_running_loop().time() - self._since < AGAIN:
+            await asyncio.sleep(AGAIN)
         while True:
             try:
                 return await self.start()
             except (HaconiwaError, OSError) as error:
                 self._report(f"no log is kept: {error}")
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(AGAIN)
 
 
 @dataclass
