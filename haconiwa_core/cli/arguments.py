@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from argparse import ArgumentParser, HelpFormatter, RawDescriptionHelpFormatter
+from collections.abc import Mapping
 
 _COLUMNS = 80
 """Of help that is written elsewhere than to a terminal."""
@@ -20,6 +21,12 @@ def help_formatter(prog: str) -> HelpFormatter:
     except OSError:
         columns = _COLUMNS
     return RawDescriptionHelpFormatter(prog, width=columns - 2)
+
+
+def listed(title: str, rows: Mapping[str, str]) -> str:
+    """Return names and what is said of each in two columns, to stand below the help; nothing for none."""
+    width = max(map(len, rows), default=0)
+    return "\n".join([title, *(f"  {name:{width}}  {text}" for name, text in rows.items())]) if rows else ""
 
 
 def add_general(parser: ArgumentParser, *, default: bool) -> None:

@@ -1,12 +1,14 @@
 """Find a command by its verb: one of the core's own, or one that another distribution has installed.
 
 A command is a module with a line of help, its arguments, and what it does. Others are found by an
-entry point of the group `haconiwa.v1.commands`, whose name is the verb.
+entry point of the group `haconiwa.v1.commands`, whose name is the verb; "plugins.NAME" is the action
+`haconiwa plugins NAME`.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
@@ -15,6 +17,7 @@ from haconiwa_core.log import Log
 
 GROUP = "haconiwa.v1.commands"
 OWN = ("run", "plan", "diff", "plugins", "gc", "version")
+OWN_ACTIONS = ("plugins list", "plugins show", "plugins enable", "plugins disable")
 
 
 class Command(Protocol):
@@ -41,8 +44,22 @@ class Command(Protocol):
         """
 
 
+def split(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the verb of a command line, and the words that are for its command.
+
+    An action of `plugins` that is none of the core's is a verb of two words.
+    """
+    verb, *rest = words
+    if verb == "plugins" and rest and not rest[0].startswith("-") and f"plugins {rest[0]}" not in OWN_ACTIONS:
+        return f"plugins {rest[0]}", rest[1:]
+    return verb, rest
+
+
 def find(verb: str) -> Command:
     """Import the command of a verb, and nothing else.
+
+    Args:
+        verb: as `split` gives it.
 
     Raises:
         PluginError: there is none, two distributions claim it, or it is broken.
@@ -50,38 +67,48 @@ def find(verb: str) -> Command:
     if verb in OWN:
         own: Command = import_module(f"haconiwa_core.cli.{verb}")
         return own
-    from haconiwa_core.plugins.entrypoints import entry_points
+    from haconiwa_core.plugins.entrypoints import claims
 
-    claims = [item for item in entry_points() if item.group == GROUP and item.name == verb]
-    if not claims:
+    found = [item for item in claims(GROUP, verb.replace(" ", ".")) if _typed(item.name) == verb]
+    if not found:
         raise PluginError(_unknown(verb))
-    if len(claims) > 1:
+    if len(found) > 1:
         from haconiwa_core.plugins.discovery import provided_by
 
-        raise PluginError(f"the command {verb} is {provided_by(claims)}; uninstall all but one")
+        raise PluginError(f"the command {verb} is {provided_by(found)}; uninstall all but one")
     try:
-        command: Command = claims[0].load()
+        command: Command = found[0].load()
         _ = command.HELP, command.configure, command.main
+    except PluginError as error:
+        raise PluginError(f"the command {verb}: {error}") from error
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"the command {verb} of {claims[0].distribution} is broken: {reason}") from error
+        raise PluginError(f"the command {verb} of {found[0].distribution} is broken: {reason}") from error
     return command
 
 
 def others() -> dict[str, str]:
-    """Return the verbs that other distributions have installed, and by which."""
+    """Return the verbs that other distributions have installed, and by which; "plugins NAME" is an action."""
     from haconiwa_core.plugins.entrypoints import entry_points
 
-    found = sorted(item for item in entry_points() if item.group == GROUP and item.name not in OWN)
-    return {item.name: item.distribution for item in found}
+    found = {_typed(item.name): item.distribution for item in sorted(entry_points()) if item.group == GROUP}
+    return {verb: distribution for verb, distribution in found.items() if verb not in (*OWN, *OWN_ACTIONS)}
+
+
+def _typed(name: str) -> str:
+    """Return what is typed for an entry point."""
+    return name.replace(".", " ")
 
 
 def _unknown(verb: str) -> str:
     from haconiwa_core.options import suggestion
     from haconiwa_core.plugins.catalogue import command_distributions
 
-    known = command_distributions()
+    known = {_typed(name): distribution for name, distribution in command_distributions().items()}
     if verb in known:
         return f"the command {verb} is not installed; pip install {known[verb]}"
-    hint = suggestion(verb, [*OWN, *others(), *known])
-    return f"there is no command {verb!r}; {hint or 'see `haconiwa --help`'}"
+    path, _, word = verb.rpartition(" ")
+    every = (each.rpartition(" ") for each in (*OWN, *OWN_ACTIONS, *others(), *known))
+    hint = suggestion(word, [last for first, _, last in every if first == path])
+    help_of = f"haconiwa {path}".rstrip()
+    return f"there is no command {verb!r}; {hint or f'see `{help_of} --help`'}"

@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from haconiwa_core.cli.arguments import add_general, help_formatter
-from haconiwa_core.cli.commands import OWN, Command, find, others
-from haconiwa_core.definition.trust import check_search_path
+from haconiwa_core.cli.arguments import add_general, help_formatter, listed
+from haconiwa_core.cli.commands import OWN, Command, find, others, split
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.log import Log
+from haconiwa_core.trust import check_search_path, close_search_path
 
 _INTERRUPTED = 130
 _STANDARD_OUTPUT = 1
@@ -32,12 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given[:cut])
     options.command = given[cut + 1 :]
     try:
+        if arguments is None:
+            close_search_path()
         check_search_path(sys.path)
         if options.help:
             return _help(parser)
         if not options.words:
             parser.error("which command? see `haconiwa --help`")
-        verb, *words = options.words
+        verb, words = split(options.words)
         command = find(verb)
         options = command_parser(verb, command).parse_args(words, options)
         status = command.main(options, Log(options.log_format))
@@ -99,8 +101,7 @@ def command_parser(verb: str, command: Command) -> argparse.ArgumentParser:
 
 def _help(parser: argparse.ArgumentParser) -> int:
     rows = {verb: find(verb).HELP for verb in OWN}
-    rows |= {verb: f"of {distribution}" for verb, distribution in others().items()}
-    width = max(map(len, rows))
-    parser.epilog = "\n".join(["verbs:", *(f"  {verb:{width}}  {help}" for verb, help in rows.items())])
+    rows |= {verb: f"of {distribution}" for verb, distribution in others().items() if " " not in verb}
+    parser.epilog = listed("verbs:", rows)
     parser.print_help()
     return 0

@@ -6,7 +6,8 @@ import dataclasses
 from argparse import ArgumentParser, Namespace as Options
 from typing import Any
 
-from haconiwa_core.cli.arguments import add_format, general
+from haconiwa_core.cli.arguments import add_format, general, listed
+from haconiwa_core.cli.commands import others
 from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.errors import PluginError
 from haconiwa_core.feature import Feature, option_help
@@ -29,6 +30,8 @@ def configure(parser: ArgumentParser) -> None:
     for action in ("enable", "disable"):
         switch = actions.add_parser(action, help=f"{action} a plugin", parents=[general()])
         switch.add_argument("plugin", metavar="NAME")
+    found = {verb: f"of {distribution}" for verb, distribution in others().items() if verb.startswith("plugins ")}
+    parser.epilog = listed("other actions:", {verb.partition(" ")[2]: text for verb, text in found.items()})
 
 
 def main(options: Options, log: Log) -> int:
@@ -50,8 +53,11 @@ def _list(options: Options) -> None:
     if options.format == "json":
         print_json(rows)
         return
-    header = ["name", "distribution", "version", "api", "state", "stages"]
-    cells = [[*(row[key] for key in header[:4]), _state_text(row), " ".join(row["stages"] or ())] for row in rows]
+    header = ["name", "distribution", "version", "api", "state", "location", "stages"]
+    cells = [
+        [*(row[key] for key in header[:4]), _state_text(row), _place_text(row), " ".join(row["stages"] or ())]
+        for row in rows
+    ]
     shown = header if options.load else header[:-1]
     print_table([word.upper() for word in shown], [row[: len(shown)] for row in cells])
 
@@ -60,7 +66,15 @@ def _state_text(row: dict[str, Any]) -> str:
     return f"{row['state']} ({row['reason']})" if row["reason"] else str(row["state"])
 
 
+def _place_text(row: dict[str, Any]) -> str:
+    return f"{row['editable']} (editable)" if row["editable"] else str(row["location"])
+
+
 def _row(plugin: Installed, loaded: type[Feature] | PluginError | None) -> dict[str, Any]:
+    from importlib.metadata import Distribution
+
+    from haconiwa_core.plugins.origin import origin_of
+
     row: dict[str, Any] = {
         "name": plugin.name,
         "distribution": plugin.entry_point.distribution,
@@ -68,6 +82,7 @@ def _row(plugin: Installed, loaded: type[Feature] | PluginError | None) -> dict[
         "api": plugin.api,
         "state": str(plugin.state),
         "reason": plugin.reason,
+        **origin_of(Distribution.at(plugin.entry_point.metadata))._asdict(),
         "stages": None,
     }
     if loaded is None or plugin.state is not State.ENABLED:

@@ -14,6 +14,7 @@ from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Source
 from haconiwa_core.host import HostFacts, gather
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.plugins.policy import check_command_line
 
 
 def selected(options: Options, plugins: Plugins) -> list[Container]:
@@ -23,6 +24,8 @@ def selected(options: Options, plugins: Plugins) -> list[Container]:
         DefinitionError: with all problems.
     """
     overrides = Overrides(options.enabled, options.disabled, options.settings)
+    if options.command or any(overrides):
+        check_command_line()
     if options.file:
         containers = _named(read(options.file, plugins), options)
         if options.command:

@@ -6,7 +6,8 @@ import re
 import pytest
 from core.support import Site
 
-from haconiwa_core.cli.commands import OWN
+from haconiwa_core.cli.commands import OWN, OWN_ACTIONS, find
+from haconiwa_core.cli.main import command_parser
 
 COMMAND = """
 import json
@@ -121,6 +122,8 @@ UNKNOWN = [
     ("shin", """there is no command 'shin'; did you mean "shine"?"""),
     ("inspec", """there is no command 'inspec'; did you mean "inspect"?"""),
     ("frobnicate", "there is no command 'frobnicate'; see `haconiwa --help`"),
+    ("shine.brightly", "there is no command 'shine.brightly'; see `haconiwa --help`"),
+    ("plugins.polish", """there is no command 'plugins.polish'; did you mean "plugins"?"""),
 ]
 
 
@@ -138,3 +141,80 @@ def test_an_absent_command_of_ours_names_its_distribution(monkeypatch):
     monkeypatch.setattr("sys.path", [])
     with pytest.raises(PluginError, match="the command ps is not installed; pip install haconiwa-runtime"):
         commands.find("ps")
+
+
+def test_an_action_of_plugins_is_called_with_its_options(site):
+    install(site, verb="plugins.polish")
+    result = site.haconiwa("--debug", "plugins", "polish", "3", "--log-format", "json", "--name", "a", "--", "b")
+    assert result.returncode == 3, result.stderr
+    given = {"level": 3, "debug": True, "log_format": "json", "name": ["a"], "format": "table", "command": ["b"]}
+    assert json.loads(result.stdout).items() >= given.items()
+
+
+def test_an_action_of_plugins_has_a_help_of_its_own(site):
+    install(site, verb="plugins.polish")
+    result = site.haconiwa("plugins", "polish", "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: haconiwa plugins polish ")
+
+
+def test_help_of_plugins_names_its_actions_without_importing_them(site):
+    install(site, source="raise RuntimeError('imported')", verb="plugins.polish")
+    result = site.haconiwa("plugins", "--help")
+    assert result.returncode == 0
+    assert re.search("^  polish +of haconiwa-lamp$", result.stdout, re.MULTILINE)
+    assert "polish" not in site.haconiwa("--help").stdout
+    assert site.haconiwa("plugins", "list").returncode == 0
+
+
+@pytest.mark.parametrize("action", OWN_ACTIONS)
+def test_the_cores_own_actions_cannot_be_taken(site, action):
+    install(site, source="raise RuntimeError('imported')", verb=action.replace(" ", "."))
+    assert site.haconiwa(*action.split(), "--help").returncode == 0
+    assert "of haconiwa-lamp" not in site.haconiwa("plugins", "--help").stdout
+
+
+def test_the_cores_own_actions_are_all_that_its_parser_has():
+    parser = command_parser("plugins", find("plugins"))
+    (actions,) = (action for action in parser._actions if action.dest == "action")
+    assert tuple(f"plugins {action}" for action in actions.choices) == OWN_ACTIONS
+
+
+def test_an_action_that_two_distributions_provide_is_refused(site):
+    install(site, verb="plugins.polish")
+    install(site, "other-lamp", verb="plugins.polish")
+    result = site.haconiwa("plugins", "polish", "3")
+    assert result.returncode == 2
+    assert "plugins polish is provided by haconiwa-lamp and other-lamp; uninstall all but one" in result.stderr
+
+
+def test_a_broken_action_is_an_error_that_names_its_distribution(site):
+    install(site, source="raise RuntimeError('boom')", verb="plugins.polish")
+    result = site.haconiwa("plugins", "polish", "3")
+    assert result.returncode == 2
+    assert "the command plugins polish of haconiwa-lamp is broken: RuntimeError: boom" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("lst", """there is no command 'plugins lst'; did you mean "list"?"""),
+        ("polsh", """there is no command 'plugins polsh'; did you mean "polish"?"""),
+        ("frobnicate", "there is no command 'plugins frobnicate'; see `haconiwa plugins --help`"),
+        ("shine", "there is no command 'plugins shine'; see `haconiwa plugins --help`"),
+    ],
+)
+def test_the_nearest_action_is_suggested(site, action, text):
+    install(site, verb="plugins.polish")
+    install(site, "haconiwa-sun")
+    result = site.haconiwa("plugins", action, "--no-such-option")
+    assert (result.returncode, result.stderr) == (2, f"haconiwa: error: {text}\n")
+
+
+def test_an_absent_action_of_ours_names_its_distribution(monkeypatch):
+    from haconiwa_core.cli import commands
+    from haconiwa_core.errors import PluginError
+
+    monkeypatch.setattr("sys.path", [])
+    with pytest.raises(PluginError, match="the command plugins new is not installed; pip install haconiwa-new"):
+        commands.find("plugins new")

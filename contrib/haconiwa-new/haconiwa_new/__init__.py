@@ -1,0 +1,1 @@
+"""The distribution of a new plugin, made from a template."""
