@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from collections.abc import Callable
 
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.linux.constants import PR_SET_DUMPABLE
+from haconiwa_core.linux.constants import LINUX_CAPABILITY_VERSION_3, PR_SET_DUMPABLE
 from haconiwa_core.linux.host import system_call
 
 
@@ -44,3 +45,8 @@ def become(user: int) -> None:
     os.setresuid(user, user, user)
     # A process that has changed its user is closed to /proc, which such a program is not.
     system_call(Call.prctl, PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def give_up_capabilities() -> None:
+    """Give up all capabilities for good, and stay the same user (capset(2))."""
+    system_call(Call.capset, struct.pack("Ii", LINUX_CAPABILITY_VERSION_3, 0), bytes(24))

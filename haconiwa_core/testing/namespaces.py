@@ -18,7 +18,7 @@ from haconiwa_core.testing.conformance import Conformance
 from haconiwa_core.testing.fake.kernel import FakeKernel
 from haconiwa_core.testing.fake.program import run_program
 from haconiwa_core.testing.needs import needs_root
-from haconiwa_core.testing.plans import host, plan_of, planned_steps, plugins, problems_of
+from haconiwa_core.testing.plans import all_plugins, host, plan_of, planned_steps, problems_of
 from haconiwa_core.testing.running import run, started
 
 
@@ -39,7 +39,7 @@ class NamespaceConformance(Conformance):
     @property
     def feature(self) -> type[NamespaceFeature]:
         """The plugin's feature."""
-        feature = plugins().feature_class(self.section)
+        feature = all_plugins().feature_class(self.section)
         assert issubclass(feature, NamespaceFeature)
         return feature
 

@@ -8,8 +8,15 @@ import shutil
 import pytest
 
 from haconiwa_core.host import gather
+from haconiwa_core.linux import constants
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def needs_capability(name: str) -> pytest.MarkDecorator:
+    """Skip where whoever runs the tests lacks a capability, named as `haconiwa_core.linux.constants` does."""
+    missing = not gather().has_capability(getattr(constants, name))
+    return pytest.mark.skipif(missing, reason=f"needs {name}")
 
 
 def needs_namespace(kind: str) -> pytest.MarkDecorator:

@@ -47,7 +47,7 @@ def host(**changes: Any) -> HostFacts:
 
 
 @cache
-def plugins() -> Plugins:
+def all_plugins() -> Plugins:
     """Return the installed plugins, and the one that publishes facts for tests."""
     return Plugins([*installed(), INSTALLED])
 
@@ -69,13 +69,19 @@ def container_of(
 
 
 def plan_of(
-    *features: Feature, host: HostFacts | None = None, entry: Entry = "start", hold: bool = False, **fields: Any
+    *features: Feature,
+    host: HostFacts | None = None,
+    plugins: Plugins | None = None,
+    entry: Entry = "start",
+    hold: bool = False,
+    **fields: Any,
 ) -> Plan:
     """Return the plan of a container.
 
     Args:
         features: of the container.
         host: that the plan is for; the made-up one by default.
+        plugins: where the features come from; all that are installed by default.
         entry: "start" or "attach".
         hold: the start waits before EXEC.
         fields: as for `container_of`.
@@ -83,7 +89,7 @@ def plan_of(
     Raises:
         DefinitionError: the container cannot be planned.
     """
-    return plan(container_of(*features, **fields), host or _made_up(), plugins(), entry, hold=hold)
+    return plan(container_of(*features, **fields), host or _made_up(), plugins or all_plugins(), entry, hold=hold)
 
 
 _made_up = host

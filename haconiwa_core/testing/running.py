@@ -16,10 +16,11 @@ from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import Kernel
 from haconiwa_core.linux import start_time
+from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.attach import attach
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
-from haconiwa_core.runtime.start import start
+from haconiwa_core.runtime.start import Created, create, start
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing.plans import plan_of
 
@@ -102,6 +103,27 @@ def started(*features: Feature, command: Sequence[str] = ("sleep", "600"), **fie
         finally:
             running.send_signal(signal.SIGKILL)
             running.wait()
+
+
+@contextmanager
+def held(plan: Plan, store: Store, kernel: Kernel | None = None) -> Iterator[Created]:
+    """Keep a container inside the `with` block as it is right before its command; it is undone at the end.
+
+    Args:
+        plan: that holds, for this host.
+        store: where the record is kept.
+        kernel: what runs the calls; the running kernel by default.
+
+    Raises:
+        SetupError: it could not be set up.
+    """
+    with _files() as streams:
+        created = create(plan, store.claim(INSTANCE), _descriptors(streams), kernel)
+        try:
+            yield created
+        finally:
+            failures = created.abandon()
+        assert not failures, f"an undo fails: {'; '.join(failures)}"
 
 
 @contextmanager

@@ -11,14 +11,9 @@ from haconiwa_ns_mount import MountNamespace
 from haconiwa_ns_pid import PidNamespace
 
 from haconiwa_core.errors import DefinitionError, SetupError
-from haconiwa_core.testing import Outcome, busybox_root, needs_program, needs_root, run
+from haconiwa_core.testing import Outcome, needs_program, needs_root, run
 
 pytestmark = [needs_root, needs_program("busybox")]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return busybox_root(tmp_path / "root")
 
 
 @pytest.fixture

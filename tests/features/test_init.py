@@ -20,7 +20,7 @@ from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_core.errors import SetupError
 from haconiwa_core.launch.choice import choose_launcher
 from haconiwa_core.linux.calls import Call
-from haconiwa_core.testing import become, busybox_root, forked, needs_program, needs_root, run, run_attached, started
+from haconiwa_core.testing import become, forked, needs_program, needs_root, run, run_attached, started
 
 TINI, CATATONIT = "/usr/bin/tini-static", "/usr/bin/catatonit"
 STATIC = [pytest.param(path, marks=needs_program(path), id=os.path.basename(path)) for path in (TINI, CATATONIT)]
@@ -28,11 +28,6 @@ MAPPED = UserNamespace(uid_map=[IdRange(0, 100000, 10)], gid_map=[IdRange(0, 100
 NOBODY = 65534
 
 pytestmark = [needs_root, needs_program("busybox")]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return busybox_root(tmp_path / "root")
 
 
 @pytest.mark.parametrize("program", STATIC)

@@ -11,7 +11,7 @@ from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.definition.reading import read
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
-from haconiwa_core.testing import host, plugins, readme_of
+from haconiwa_core.testing import all_plugins, host, readme_of
 
 DISTRIBUTIONS = [plugin.entry_point.distribution for plugin in installed()]
 
@@ -31,7 +31,7 @@ def from_command_line(text: str) -> Container:
         settings=[value for name, value in options if name == "--set"],
     )
     assert {name for name, _ in options} <= {"--with", "--set"}
-    return overrides.apply(Container("web", command=words[cut + 1 :]), plugins())
+    return overrides.apply(Container("web", command=words[cut + 1 :]), all_plugins())
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
@@ -39,22 +39,10 @@ def test_three_forms_of_one_container(distribution: str, tmp_path: Path) -> None
     readme = readme_of(distribution)
     (tmp_path / "web.py").write_text(block(readme, "python"))
     (tmp_path / "web.toml").write_text(block(readme, "toml"))
-    (python,) = read(str(tmp_path / "web.py"), plugins())
-    (toml,) = read(str(tmp_path / "web.toml"), plugins())
+    (python,) = read(str(tmp_path / "web.py"), all_plugins())
+    (toml,) = read(str(tmp_path / "web.toml"), all_plugins())
     line = from_command_line(block(readme, "sh"))
-    plans = [plan(container, host(), plugins()).to_json() for container in (python, toml, line)]
+    plans = [plan(container, host(), all_plugins()).to_json() for container in (python, toml, line)]
     assert plans[0] == plans[1] == plans[2]
     section = distribution.removeprefix("haconiwa-")
     assert python.feature(section) == toml.feature(section) == line.feature(section)
-
-
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_each_readme_says_what_is_needed_to_choose(distribution: str) -> None:
-    headings = re.findall(r"^## (.*)$", readme_of(distribution), re.MULTILINE)
-    assert headings == [
-        "Example",
-        "Options",
-        "What it does, and when",
-        "Kernel interface and needs",
-        "Not promised",
-    ]

@@ -16,7 +16,7 @@ from haconiwa_sysctl import Sysctl
 from system.world import libc, own_mounts
 
 from haconiwa_core.errors import SetupError
-from haconiwa_core.testing import busybox_root, needs_program, needs_root, run, started
+from haconiwa_core.testing import needs_program, needs_root, run, started
 
 pytestmark = [needs_root, needs_program("busybox")]
 
@@ -41,11 +41,6 @@ def shown(values: dict[str, int | str]) -> list[list[str]]:
 
 def on_host(values: dict[str, int | str]) -> list[str]:
     return [file.read_text() for file in files(values)]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return busybox_root(tmp_path / "root")
 
 
 def test_a_false_proc_is_not_written(root: Path) -> None:

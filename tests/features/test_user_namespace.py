@@ -15,7 +15,7 @@ from haconiwa_ns_time import TimeNamespace
 from haconiwa_ns_user import IdRange, UserNamespace
 from haconiwa_ns_uts import UtsNamespace
 
-from haconiwa_core.testing import busybox_root, needs_program, needs_root, run, started
+from haconiwa_core.testing import needs_program, needs_root, run, started
 
 pytestmark = [needs_root, needs_program("busybox")]
 
@@ -33,11 +33,6 @@ NAMESPACES = (
     UtsNamespace(hostname="inside"),
 )
 PRIVATE = Mount(proc=True, sysfs=True, dev=True, devpts=True, shm=True, mqueue=True, tmpfs=[Tmpfs("/tmp")])
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return busybox_root(tmp_path / "root")
 
 
 def test_everything_together(root: Path) -> None:

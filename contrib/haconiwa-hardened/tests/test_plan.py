@@ -13,10 +13,10 @@ from hypothesis import given, strategies as st
 
 from haconiwa_core.errors import DefinitionError
 from haconiwa_core.feature import Feature
-from haconiwa_core.testing import host, plan_of, planned_steps, plugins, problems_of
+from haconiwa_core.testing import all_plugins, host, plan_of, planned_steps, problems_of
 
 FEATURE = Hardened(root="/srv/web")
-PARTS = {part.section: part for part in plugins().expand(FEATURE)}
+PARTS = {part.section: part for part in all_plugins().expand(FEATURE)}
 NAMESPACES = {f"ns-{kind}" for kind in ("cgroup", "ipc", "mount", "net", "pid", "time", "user", "uts")}
 
 

@@ -1,18 +1,17 @@
 """Whatever the checks of the static launcher let pass stays within its bytes."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from haconiwa_core.launch.encoding import encode
-from haconiwa_core.testing import plan_of
+from haconiwa_core.testing import needs_program, plan_of
 
 SOURCES = Path(__file__).parents[1] / "src"
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@needs_program("gcc")
 @pytest.mark.skipif(not SOURCES.exists(), reason="needs the sources, which lie beside the tests in the tree only")
 def test_mutated_programs_stay_within_their_bytes(tmp_path):
     program = tmp_path / "program"

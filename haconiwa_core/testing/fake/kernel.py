@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
+from enum import IntEnum
 
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
@@ -38,15 +39,32 @@ _RESOURCES = 16
 
 
 class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, SchedulingCalls):
-    """Called like what `haconiwa_core.launch.interpreter.linux_kernel` returns."""
+    """Called like what `haconiwa_core.launch.interpreter.linux_kernel` returns.
+
+    A call is run by the method of its name after an underscore; a plugin whose calls are not among
+    them adds such methods in a class of its own.
+    """
 
     def __call__(self, number: int, *arguments: int) -> int:
         """Run one system call; return its result, or the negative errno."""
-        if number in _NEVER_REFUSED:
-            return 0
-        handler = getattr(self, f"_{Call(number).name}", None)
+        result = -self.failures.get(len(self.results) + 1, 0) or self._run(number, arguments)
+        self.results.append(result)
+        return result
+
+    def fail(self, call: int, code: int = errno.EIO) -> None:
+        """Let a call fail; it is not made.
+
+        Args:
+            call: which, counted from 1 since the kernel was made; the host's steps are counted as well.
+            code: errno.
+        """
+        self.failures[call] = code
+
+    def _run(self, number: int, arguments: tuple[int, ...]) -> int:
+        call = number if isinstance(number, IntEnum) else Call(number)
+        handler = getattr(self, f"_{call.name}", None)
         if handler is None:
-            return -errno.ENOSYS
+            return 0 if call in _NEVER_REFUSED else -errno.ENOSYS
         try:
             result: int | None = handler(*arguments[: handler.__code__.co_argcount - 1])
         except OSError as error:

@@ -99,6 +99,10 @@ class State:
         """Seconds of every clock, which go on whenever one is looked at."""
         self.reports: list[int] = []
         """The stages that were reported."""
+        self.results: list[int] = []
+        """What each call returned so far, the host's first; execve(2), which does not return, is not among them."""
+        self.failures: dict[int, int] = {}
+        """The errno of each call that is made to fail, by its number."""
 
     def open(self, kind: str, place: Place | None = None, owner: str = HOST) -> int:
         """Add a descriptor, as the host's side does before the child runs."""

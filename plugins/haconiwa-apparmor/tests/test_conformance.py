@@ -1,17 +1,15 @@
-from pathlib import Path
-
 import pytest
 from haconiwa_apparmor import AppArmor
 
-from haconiwa_core.testing import Conformance, needs_root, needs_security_module
+from haconiwa_core.testing import Conformance, needs_security_module
 
 
 class TestConformance(Conformance):
     section = "apparmor"
     valid = (AppArmor("haconiwa-test"),)
+    needs = (needs_security_module("apparmor"),)
 
-    @needs_root
-    @needs_security_module("apparmor")
-    @pytest.mark.usefixtures("profiles")
-    def test_undo_is_complete_and_idempotent(self, tmp_path: Path) -> None:
-        super().test_undo_is_complete_and_idempotent(tmp_path)
+    @pytest.fixture
+    def suitable_host(self, request: pytest.FixtureRequest) -> None:
+        self.skip_on_other_hosts()
+        request.getfixturevalue("profiles")

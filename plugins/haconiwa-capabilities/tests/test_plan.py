@@ -13,7 +13,16 @@ from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.constants import CLONE_NEWUSER
 from haconiwa_core.planning.planner import plan
-from haconiwa_core.testing import Executed, FakeKernel, host, plan_of, planned_steps, plugins, problems_of, run_program
+from haconiwa_core.testing import (
+    Executed,
+    FakeKernel,
+    all_plugins,
+    host,
+    plan_of,
+    planned_steps,
+    problems_of,
+    run_program,
+)
 from haconiwa_core.testing.plans import container_of
 
 DEFAULT = (
@@ -243,7 +252,7 @@ def test_an_ordinary_user(options: dict[str, object]) -> None:
 def attaching(feature: Feature | None, running: Feature | None, host: HostFacts) -> tuple[Problem, ...]:
     containers = [container_of(*([each] if each else [])) for each in (feature, running)]
     try:
-        plan(containers[0], host, plugins(), "attach", running=containers[1])
+        plan(containers[0], host, all_plugins(), "attach", running=containers[1])
     except DefinitionError as error:
         return error.problems
     return ()

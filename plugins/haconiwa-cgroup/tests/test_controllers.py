@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from haconiwa_cgroup.layout import OPTIONS
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.plugins.entrypoints import entry_points
-from haconiwa_core.testing import needs_root, problems_of
+from haconiwa_core.testing import haconiwa_command, needs_root, problems_of
 
 DEPTH = """
 from haconiwa_core.errors import DefinitionError, Problem
@@ -60,11 +59,8 @@ class Site:
         (information / "entry_points.txt").write_text(f"[{GROUP}]\ndepth = {module}:{target}\n")
 
     def haconiwa(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-        command = [sys.executable, "-m", "haconiwa_core", *arguments]
-        return subprocess.run(
-            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
-        )
+        command = [*haconiwa_command(self.folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def plan(self, options: str) -> tuple[int, str]:
         file = self.folder / "deep.toml"

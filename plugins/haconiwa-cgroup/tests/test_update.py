@@ -18,7 +18,7 @@ from haconiwa_core.host import CgroupTree, HostFacts, gather
 from haconiwa_core.launch.local import run_host_step
 from haconiwa_core.linux.host import KERNEL
 from haconiwa_core.planning.updating import plan_update
-from haconiwa_core.testing import host as made_up, needs_root, plugins, started
+from haconiwa_core.testing import all_plugins, host as made_up, needs_root, started
 from haconiwa_core.testing.plans import container_of
 from haconiwa_core.testing.running import INSTANCE
 
@@ -27,7 +27,7 @@ HOLD = "a = bytearray(30 << 20); print(len(a), flush=True); import time; time.sl
 
 def update(old: Cgroup, new: Cgroup, host: HostFacts | None = None) -> None:
     """Run the steps of an update, as the updating process does."""
-    for planned in plan_update(container_of(old), container_of(new), host or gather(), plugins()):
+    for planned in plan_update(container_of(old), container_of(new), host or gather(), all_plugins()):
         run_host_step(planned, {"name": INSTANCE, "directory": "/nonexistent"}, KERNEL)
 
 
@@ -106,7 +106,7 @@ def test_controllers_that_were_not_needed_are_turned_on_first() -> None:
     assert turned_on[1:] == ("", ("pids",))
     found = changes(Cgroup(pids=5), Cgroup(pids=5, exec=Limits(pids=2)), made_up()).turned_on
     assert [item[1:] for item in found] == [("attached", ("pids",))]
-    steps = plan_update(container_of(Cgroup()), container_of(Cgroup(exec=Limits(pids=2))), made_up(), plugins())
+    steps = plan_update(container_of(Cgroup()), container_of(Cgroup(exec=Limits(pids=2))), made_up(), all_plugins())
     assert [item.step.function.__name__ for item in steps] == ["make_parents", "turn_on_in", "write_limit"]
 
 

@@ -11,16 +11,11 @@ from haconiwa_chroot import Chroot
 from haconiwa_core.errors import SetupError
 from haconiwa_core.facts import Namespace
 from haconiwa_core.linux.constants import CLONE_NEWNS
-from haconiwa_core.testing import busybox_root, needs_program, needs_root, run, started
+from haconiwa_core.testing import needs_program, needs_root, run, started
 
 pytestmark = [needs_root, needs_program("busybox")]
 
 NEW = (Namespace("mnt", CLONE_NEWNS),)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return busybox_root(tmp_path / "root")
 
 
 @pytest.mark.parametrize("facts", [(), NEW], ids=["chroot", "pivot_root"])

@@ -15,7 +15,7 @@ from haconiwa_mount.findings import CONTROL_SOCKETS
 
 from haconiwa_core.facts import Namespace
 from haconiwa_core.linux.constants import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, MS_PRIVATE
-from haconiwa_core.testing import needs_root, plan_of, plugins, run
+from haconiwa_core.testing import all_plugins, needs_root, plan_of, run
 
 NEW = (Namespace("mnt", CLONE_NEWNS), Namespace("pid", CLONE_NEWPID), Namespace("net", CLONE_NEWNET))
 CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(sys.argv[2].encode())"
@@ -23,7 +23,7 @@ _MS_REC = 0x4000
 
 
 def codes(feature: Mount, folder: str = "") -> list[str]:
-    return [finding.code for finding in plugins().findings("mount", plan_of(feature, facts=NEW, folder=folder))]
+    return [finding.code for finding in all_plugins().findings("mount", plan_of(feature, facts=NEW, folder=folder))]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_which_binds_are_told(bind: Bind, expected: list[str]) -> None:
 
 def test_nothing_is_told_without_binds() -> None:
     assert codes(Mount(proc=True)) == []
-    assert list(plugins().findings("mount", plan_of())) == []
+    assert list(all_plugins().findings("mount", plan_of())) == []
 
 
 @needs_root

@@ -49,8 +49,8 @@ def test_wrong_maps(key: str, ranges: Sequence[IdRange], where: str, text: str) 
 def test_an_ordinary_user_maps_one_id() -> None:
     problems = problems_of(UserNamespace(uid_map=ROOT, gid_map=ROOT), host=ALICE)
     assert [(problem.key, problem.text) for problem in problems] == [
-        ("uid_map", "an ordinary user may map one id only, 1000"),
-        ("gid_map", "an ordinary user may map one id only, 1001"),
+        ("uid_map", "an ordinary user may map one id only, 1000; others need CAP_SETUID and CAP_SETGID"),
+        ("gid_map", "an ordinary user may map one id only, 1001; others need CAP_SETUID and CAP_SETGID"),
     ]
 
 

@@ -9,8 +9,8 @@ from haconiwa_scheduling import LAST_CPU, Scheduling
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.host import gather
-from haconiwa_core.linux.constants import CAP_SYS_NICE, CAP_SYS_RESOURCE
-from haconiwa_core.testing import Outcome, needs_program, needs_root, run, run_attached, started
+from haconiwa_core.linux.constants import CAP_SYS_RESOURCE
+from haconiwa_core.testing import Outcome, needs_capability, needs_program, needs_root, run, run_attached, started
 
 PROBE = """
 import json, os, subprocess
@@ -26,11 +26,7 @@ print(json.dumps({
 COMMAND = [sys.executable, "-I", "-c", PROBE]
 CPUS = sorted(os.sched_getaffinity(0))
 
-pytestmark = [
-    needs_root,
-    needs_program("ionice"),
-    pytest.mark.skipif(not gather().has_capability(CAP_SYS_NICE), reason="needs CAP_SYS_NICE"),
-]
+pytestmark = [needs_root, needs_program("ionice"), needs_capability("CAP_SYS_NICE")]
 
 
 def shown(outcome: Outcome) -> dict[str, object]:
