@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from haconiwa_core.linux.calls import Call
+from enum import IntEnum
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Operation(NamedTuple):
     -1 there, so that `when` and `unless` say "mask this path if it exists" without a branch.
 
     Args:
-        call: the system call.
+        call: the system call: a member of `haconiwa_core.linux.calls.Call`, or of an enum of the plugin's own.
         arguments: at most six; bytes are passed by address and not terminated for you.
         result: the slot that takes the result.
         accept: error numbers that count as done.
@@ -79,7 +77,7 @@ class Operation(NamedTuple):
         unless: skip the operation if this slot does not.
     """
 
-    call: Call
+    call: IntEnum
     arguments: tuple[Argument, ...] = ()
     result: Slot | None = None
     accept: tuple[int, ...] = ()

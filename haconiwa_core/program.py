@@ -60,7 +60,7 @@ class Load(NamedTuple):
 class Instruction(NamedTuple):
     """One operation, lowered to numbers."""
 
-    number: int
+    number: IntEnum
     arguments: tuple[Value, ...]
     result: int
     returns: int | None

@@ -19,7 +19,6 @@ from haconiwa_core.facts import Namespace
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.interpreter import OUTPUT_DIFFERS, RESULT_DIFFERS, Kernel
 from haconiwa_core.launch.local import Values, run_host_step
-from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CLONE_NEWTIME
 from haconiwa_core.linux.handshake import RECORD, TIMED_REPORT, times_in
 from haconiwa_core.linux.host import monotonic_offset
@@ -263,8 +262,7 @@ class Launching:
         if planned.step.function.__name__ == "execute":
             return self._exec_error(planned, code)
         reason = {OUTPUT_DIFFERS: "it reads back differently", RESULT_DIFFERS: "it has had no effect"}.get(code, "")
-        call = Call(self._instruction_number(index)).name
-        return self._error(planned, max(code, 0), reason, call)
+        return self._error(planned, max(code, 0), reason, self._call_name(index))
 
     def _exec_error(self, planned: PlannedStep, code: int) -> SetupError:
         program = self._plan.container.command[0]
@@ -278,9 +276,9 @@ class Launching:
             exit_status=EXIT_NOT_EXECUTABLE if found else EXIT_NOT_FOUND,
         )
 
-    def _instruction_number(self, index: int) -> int:
+    def _call_name(self, index: int) -> str:
         instructions = [instruction for process in self._plan.program.processes for instruction in process]
-        return instructions[index].number
+        return instructions[index].number.name
 
     def _died(self) -> SetupError:
         status: int | None = None
