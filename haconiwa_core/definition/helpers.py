@@ -10,7 +10,7 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from haconiwa_core.definition.trust import read_trusted
+from haconiwa_core.trust import check_found, read_trusted
 
 
 class _CheckedLoader(SourceFileLoader):
@@ -23,7 +23,10 @@ class _CheckedLoader(SourceFileLoader):
 
 
 class _Beside:
-    """Finds modules in one folder that are not installed: none of them replaces another."""
+    """Finds modules in one folder that are not installed: none of them replaces another.
+
+    What is installed has to be as trusted.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,9 +35,14 @@ class _Beside:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if not path:
+            installed = PathFinder.find_spec(name)
+            if installed and name not in sys.stdlib_module_names:
+                check_found(installed)
+            if installed or name in sys.builtin_module_names:
+                return None
         folder = Path(path[0]) if path else self._folder
-        installed = not path and (name in sys.builtin_module_names or PathFinder.find_spec(name))
-        if installed or self._folder not in (folder, *folder.parents):
+        if self._folder not in (folder, *folder.parents):
             return None
         last = name.rpartition(".")[2]
         for file in (folder / last / "__init__.py", folder / f"{last}.py"):

@@ -10,8 +10,8 @@ from typing import Any
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.helpers import modules_beside
-from haconiwa_core.definition.trust import read_trusted
 from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.trust import read_trusted
 
 _EXPLICIT = "containers"
 

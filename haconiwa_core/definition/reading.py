@@ -7,6 +7,7 @@ from pathlib import Path
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.plugins.policy import permitted
 
 
 def read(path: str, plugins: Plugins) -> list[Container]:
@@ -17,9 +18,10 @@ def read(path: str, plugins: Plugins) -> list[Container]:
         plugins: where the features of a TOML file come from.
 
     Raises:
-        DefinitionError: the file cannot be read or trusted, or defines nothing.
+        DefinitionError: the file cannot be read or trusted, the policy does not let the user run it, or it
+            defines nothing.
     """
-    file = Path(path)
+    file = permitted(Path(path))
     if file.suffix == ".toml":
         from haconiwa_core.definition.toml import read_toml
 

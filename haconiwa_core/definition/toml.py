@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import Any
 
 from haconiwa_core.container import OWN_KEYS, Container
 from haconiwa_core.definition.sections import build_section
-from haconiwa_core.definition.trust import read_trusted
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Feature, Source
+from haconiwa_core.lines import Lines
 from haconiwa_core.options import suggestion
 from haconiwa_core.plugins.loading import Plugins
-
-_SECTION = re.compile(r"\s*\[\s*([A-Za-z0-9_.\"' -]+?)\s*\]")
-_KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*[=.]")
+from haconiwa_core.trust import read_trusted
 
 
 def read_toml(file: Path, plugins: Plugins) -> Container:
@@ -31,7 +28,7 @@ def read_toml(file: Path, plugins: Plugins) -> Container:
         data = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise DefinitionError([Problem(f"no valid TOML: {error}", file=str(file))]) from error
-    lines = _Lines(text)
+    lines = Lines(text)
     own = {key: value for key, value in data.items() if key in OWN_KEYS}
     problems: list[Problem] = []
     features: list[Feature] = []
@@ -65,29 +62,10 @@ def read_toml(file: Path, plugins: Plugins) -> Container:
     return container.noting(problems)
 
 
-def _container(own: Mapping[str, Any], features: list[Feature], file: Path, lines: _Lines) -> Container:
+def _container(own: Mapping[str, Any], features: list[Feature], file: Path, lines: Lines) -> Container:
     command = own.get("command", ())
     # Anything but a list is kept as it is, for `problems` to name.
     shaped = command if isinstance(command, (str, list, tuple)) else (command,)
     folder = str(file.resolve().parent)
     container = Container(**{**own, "command": shaped}, features=features, folder=folder)
     return container.at(Source(str(file), lines.find("", "name")))
-
-
-class _Lines:
-    """Where sections and keys stand in a TOML text, which tomllib does not tell."""
-
-    def __init__(self, text: str) -> None:
-        self._places: dict[tuple[str, str], int] = {}
-        section = ""
-        for number, line in enumerate(text.splitlines(), start=1):
-            if match := _SECTION.match(line):
-                section = match[1].replace('"', "").replace("'", "").partition(".")[0].strip()
-                self._places.setdefault((section, ""), number)
-            elif match := _KEY.match(line):
-                self._places.setdefault((section, match[1]), number)
-
-    def find(self, section: str, key: str) -> int:
-        """Return the line of a key, else of its section, else 0."""
-        first = re.split(r"[.\[]", key)[0]
-        return self._places.get((section, first)) or self._places.get((section, ""), 0)

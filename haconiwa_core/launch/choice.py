@@ -8,7 +8,7 @@ from haconiwa_core.errors import PluginError
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.zygote import ZygoteLauncher
 from haconiwa_core.plugins.discovery import API
-from haconiwa_core.plugins.entrypoints import entry_points
+from haconiwa_core.plugins.entrypoints import claims, entry_points
 from haconiwa_core.program import Program
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def choose_launcher(name: str | None = None) -> Launcher:
     Raises:
         PluginError: there is none of this name, several are installed, or it cannot be loaded.
     """
-    installed = [item for item in entry_points() if item.group == GROUP]
     if name == DirectLauncher.name:
         return DirectLauncher()
-    if name == ZygoteLauncher.name or (name is None and not installed):
+    installed = [item for item in entry_points() if item.group == GROUP]
+    found = claims(GROUP, name) if name else [item for item in installed if not item.blocked]
+    if name == ZygoteLauncher.name or (name is None and not found):
         return ZygoteLauncher()
-    found = [item for item in installed if name in (None, item.name)]
     if len(found) != 1:
         names = ", ".join(sorted([DirectLauncher.name, ZygoteLauncher.name, *(item.name for item in installed)]))
         raise PluginError(f"one launcher {name or ''} is wanted; there are: {names}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.plugins.catalogue import distribution_for, known_names
-from haconiwa_core.plugins.entrypoints import EntryPoint, entry_points
+from haconiwa_core.plugins.entrypoints import EntryPoint, distributions, entry_points, identity
+from haconiwa_core.plugins.policy import POLICY_FILE, blocked, missing
 
 API = "v1"
 GROUP = f"haconiwa.{API}.features"
@@ -31,6 +32,7 @@ class State(StrEnum):
     BROKEN = "broken"
     INCOMPATIBLE = "incompatible"
     AMBIGUOUS = "ambiguous"
+    BLOCKED = "blocked"
 
 
 class Installed(NamedTuple):
@@ -62,9 +64,33 @@ def installed() -> list[Installed]:
     disabled = disabled_plugins()
     claims: dict[str, list[EntryPoint]] = {}
     for entry_point, api in candidates:
-        if api == API:
+        if api == API and not entry_point.blocked:
             claims.setdefault(entry_point.name, []).append(entry_point)
     return [_describe(entry_point, api, disabled, claims) for entry_point, api in candidates]
+
+
+def required_and_installed() -> list[Installed]:
+    """Return all installed plugins, if nothing is missing that the policy requires.
+
+    Raises:
+        PluginError: a distribution is not installed, not usable, or of another version.
+    """
+    plugins = installed()
+    if lacking := missing(_usable_distributions(plugins)):
+        what = "not installed in such a version, or blocked or disabled (`haconiwa plugins list`)"
+        raise PluginError("\n".join(f"{POLICY_FILE} requires {rule}: {what}; pip install '{rule}'" for rule in lacking))
+    return plugins
+
+
+def _usable_distributions(plugins: Iterable[Installed]) -> Iterator[tuple[str, str]]:
+    disabled = disabled_plugins()
+    unusable = {plugin.entry_point.metadata for plugin in plugins if plugin.state is not State.ENABLED}
+    # Observers, which are not among the plugins, are disabled by the same names.
+    unusable |= {entry_point.metadata for entry_point in entry_points() if entry_point.name in disabled}
+    for metadata in distributions():
+        name, version = identity(metadata)
+        if metadata not in unusable and not blocked(name, version):
+            yield name, version
 
 
 def _describe(
@@ -73,6 +99,8 @@ def _describe(
     name = entry_point.name
     if api != API:
         return Installed(entry_point, api, State.INCOMPATIBLE, f"made for {api}, this core offers {API}")
+    if reason := entry_point.blocked:
+        return Installed(entry_point, api, State.BLOCKED, reason)
     if len(claims[name]) > 1:
         return Installed(entry_point, api, State.AMBIGUOUS, f"{provided_by(claims[name])}; uninstall all but one")
     if name in disabled:

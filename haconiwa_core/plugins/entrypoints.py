@@ -14,6 +14,10 @@ from functools import reduce
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from haconiwa_core.errors import DefinitionError, PluginError
+from haconiwa_core.plugins.policy import blocked, policy
+from haconiwa_core.trust import check_module
+
 _OURS = "haconiwa."
 _SUFFIXES = (".dist-info", ".egg-info")
 
@@ -41,16 +45,31 @@ class EntryPoint(NamedTuple):
     @property
     def distribution(self) -> str:
         """The name of the distribution."""
-        return self._header("Name")
+        return identity(self.metadata)[0]
 
     @property
     def version(self) -> str:
         """The version of the distribution."""
-        return self._header("Version")
+        return identity(self.metadata)[1]
+
+    @property
+    def blocked(self) -> str:
+        """Why the policy does not let the distribution be used, or ""."""
+        return blocked(self.distribution, self.version) if policy() else ""
 
     def load(self) -> Any:
-        """Import the module and return it, or the attribute of it that is meant."""
+        """Import the module and return it, or the attribute of it that is meant.
+
+        Raises:
+            PluginError: the policy does not let it be used, or root would import what others can write.
+        """
+        if reason := self.blocked:
+            raise PluginError(f"{self.distribution} is blocked: {reason}")
         module, attribute = self._target
+        try:
+            check_module(module, self.metadata)
+        except DefinitionError as error:
+            raise PluginError(str(error)) from error
         return reduce(getattr, filter(None, attribute.split(".")), import_module(module))
 
     @property
@@ -58,20 +77,24 @@ class EntryPoint(NamedTuple):
         module, _, attribute = self.value.partition("[")[0].partition(":")
         return module.strip(), attribute.strip()
 
-    def _header(self, wanted: str) -> str:
-        for file in ("METADATA", "PKG-INFO"):
-            for line in _read(os.path.join(self.metadata, file)).splitlines():
-                header, _, value = line.partition(":")
-                if header == wanted:
-                    return value.strip()
-        return "unknown"
+
+def claims(group: str, name: str) -> list[EntryPoint]:
+    """Return the entry points of a group that have one name and may be used; else one, which says why when loaded."""
+    found = [item for item in entry_points() if item.group == group and item.name == name]
+    return [item for item in found if not item.blocked] or found[:1]
 
 
 def entry_points() -> Iterator[EntryPoint]:
-    """Yield the entry points of all groups whose names begin with "haconiwa.".
+    """Yield the entry points of all groups whose names begin with "haconiwa."."""
+    for metadata in distributions():
+        yield from _parse(_read(os.path.join(metadata, "entry_points.txt")), metadata)
 
-    Distributions are looked for in the folders of `sys.path`; the first of one name hides the
-    others, as it does when it is imported.
+
+def distributions() -> Iterator[str]:
+    """Yield the folder of the metadata of each installed distribution.
+
+    They are looked for in the folders of `sys.path`; the first of one name hides the others, as it does when it
+    is imported.
     """
     seen: set[str] = set()
     for folder in sys.path:
@@ -82,8 +105,17 @@ def entry_points() -> Iterator[EntryPoint]:
             distribution = re.sub(r"[-_.]+", "_", name).lower()
             if distribution not in seen:
                 seen.add(distribution)
-                metadata = os.path.join(folder, entry)
-                yield from _parse(_read(os.path.join(metadata, "entry_points.txt")), metadata)
+                yield os.path.join(folder, entry)
+
+
+def identity(metadata: str) -> tuple[str, str]:
+    """Return the name and the version of the distribution whose metadata a folder holds, or "unknown"."""
+    headers: dict[str, str] = {}
+    for file in ("METADATA", "PKG-INFO"):
+        for line in _read(os.path.join(metadata, file)).partition("\n\n")[0].splitlines():
+            header, _, value = line.partition(":")
+            headers.setdefault(header, value.strip())
+    return headers.get("Name", "unknown"), headers.get("Version", "unknown")
 
 
 def _parse(text: str, metadata: str) -> Iterator[EntryPoint]:

@@ -13,7 +13,7 @@ import pluggy
 from haconiwa_core.errors import PluginError, Problem
 from haconiwa_core.feature import Feature
 from haconiwa_core.plugins import hookspecs
-from haconiwa_core.plugins.discovery import Installed, installed, usable
+from haconiwa_core.plugins.discovery import Installed, required_and_installed, usable
 
 if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
@@ -28,10 +28,16 @@ class Plugins:
     """Installed plugins, loaded when they are first asked for.
 
     One object may serve many plannings; it is not changed by them.
+
+    Args:
+        available: those that there are; by default what is installed.
+
+    Raises:
+        PluginError: the policy requires what is not there.
     """
 
     def __init__(self, available: Iterable[Installed] | None = None) -> None:
-        self._installed = list(installed() if available is None else available)
+        self._installed = list(required_and_installed() if available is None else available)
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
 
@@ -129,6 +135,8 @@ def _unless_broken(name: str, action: Callable[[], Any]) -> Any:
     """Return what a plugin's own code gives; whatever it raises makes the plugin broken."""
     try:
         return action()
+    except PluginError as error:
+        raise PluginError(f"plugin {name}: {error}") from error
     except (Exception, SystemExit) as error:
         raise _broken(name, f"{type(error).__name__}: {error}") from error
 

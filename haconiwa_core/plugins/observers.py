@@ -15,9 +15,10 @@ GROUP = f"haconiwa.{API}.observers"
 
 
 def installed_observers() -> list[EntryPoint]:
-    """Return the observers that are installed and not disabled, by name; nothing is imported."""
+    """Return the observers that are installed, not disabled and not blocked, by name; nothing is imported."""
     disabled = disabled_plugins()
-    return sorted(item for item in entry_points() if item.group == GROUP and item.name not in disabled)
+    found = sorted(item for item in entry_points() if item.group == GROUP and item.name not in disabled)
+    return [item for item in found if not item.blocked]
 
 
 class Observer:
@@ -39,6 +40,8 @@ class Observer:
             self._tell = manager.hook.haconiwa_event
             if not self._tell.get_hookimpls():
                 raise ValueError("it does not implement haconiwa_event")
+        except PluginError as error:
+            raise PluginError(f"the observer {entry_point.name}: {error}") from error
         except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {error}"
             raise PluginError(

@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from dataclasses import make_dataclass
 from itertools import count
 from types import ModuleType, SimpleNamespace
@@ -18,7 +17,7 @@ from haconiwa_core.plugins.entrypoints import EntryPoint
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.stages import Stage
-from haconiwa_core.testing import host
+from haconiwa_core.testing import haconiwa_command, host
 
 MODULES = SimpleNamespace()
 """Where the entry points of samples lead."""
@@ -79,33 +78,35 @@ def problems_of(action, *arguments, **keywords):
     return []
 
 
-HACONIWA = [sys.executable, "-m", "haconiwa_core"]
-
 # Records and settings of root lie at fixed places: give the process mounts of its own for them.
 OWN_PLACES = """
 mount -t tmpfs tmpfs /run
 mkdir /run/upper /run/work
 mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work overlay /etc
+if [ -n "$POLICY" ]; then
+    mkdir -p -m 755 /etc/haconiwa
+    printf %s "$POLICY" >/etc/haconiwa/policy.toml
+fi
 exec "$@"
 """
 
 
-def in_own_places(command, folder, **options):
-    """Run a command whose records and settings are nobody else's."""
+def in_own_places(command, folder, *, policy="", **options):
+    """Run a command whose records, settings and policy are nobody else's; as root only has it a policy."""
     private = ["unshare", "--mount", "sh", "-ec", OWN_PLACES, "sh"] if os.geteuid() == 0 else []
     places = {name: str(folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")}
-    environment = {**os.environ, **places, **options.pop("env", {})}
+    environment = {**os.environ, **places, "POLICY": policy, **options.pop("env", {})}
     return subprocess.run([*private, *command], env=environment, capture_output=True, text=True, check=False, **options)
 
 
 def haconiwa(*arguments, folder="/nonexistent", **options):
     """Run one command line."""
-    return in_own_places([*HACONIWA, *map(str, arguments)], folder, **options)
+    return in_own_places([*haconiwa_command(), *map(str, arguments)], folder, **options)
 
 
-def session(script, folder, **options):
+def session(script, folder, *, site=(), **options):
     """Run a shell script in which `haconiwa` is the command line; it ends at the first failure."""
-    function = f'haconiwa() {{ {shlex.join(HACONIWA)} "$@"; }}'
+    function = f'haconiwa() {{ {shlex.join(haconiwa_command(*site))} "$@"; }}'
     return in_own_places(["sh", "-ec", f"{function}\n{script}"], folder, **options)
 
 
@@ -114,7 +115,8 @@ class Site:
 
     def __init__(self, folder):
         self.folder = folder
-        self.environment = {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+        self.environment = {}
+        self.policy = ""
 
     def install(self, distribution, source, name="lamp", api="v1", group="features", version="1.0"):
         module = distribution.replace("-", "_")
@@ -125,10 +127,15 @@ class Site:
         (info / "entry_points.txt").write_text(f"[haconiwa.{api}.{group}]\n{name} = {module}\n")
 
     def haconiwa(self, *arguments):
-        return in_own_places([*HACONIWA, *arguments], self.folder, env=self.environment)
+        return in_own_places(
+            [*haconiwa_command(self.folder), *map(str, arguments)],
+            self.folder,
+            env=self.environment,
+            policy=self.policy,
+        )
 
     def session(self, script):
-        return session(script, self.folder, env=self.environment)
+        return session(script, self.folder, site=[self.folder], env=self.environment, policy=self.policy)
 
     def listed(self, *arguments, name="lamp"):
         result = self.haconiwa("plugins", "list", "--format", "json", *arguments)

@@ -127,7 +127,7 @@ def changing(stage=Stage.ADOPT):
     def haconiwa_update(old, new):
         if new.level == 13:
             raise DefinitionError([Problem("unlucky", key="level")])
-        yield Step(stage, linux.remove_file, f"{old.level} to {new.level}")
+        yield Step(stage, linux.remove_handle, f"{old.level} to {new.level}")
 
     return Sample("lamp", options=[("level", int, 1)], hooks={"haconiwa_update": haconiwa_update})
 

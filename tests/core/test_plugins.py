@@ -52,11 +52,29 @@ def test_an_installed_plugin_is_listed_and_used(site):
         "api": "v1",
         "state": "enabled",
         "reason": "",
+        "location": str(site.folder),
+        "installer": "",
+        "editable": "",
         "stages": None,
     }
     (loaded,) = site.listed("--load")
     assert loaded == {**row, "stages": ["LIMITS"]}
     assert "set_file_mode_mask(1)" in site.haconiwa(*PLAN).stdout
+
+
+def test_the_list_says_where_a_plugin_came_from(site):
+    site.install("haconiwa-lamp", PLUGIN)
+    metadata = site.folder / "haconiwa_lamp-1.0.dist-info"
+    (metadata / "INSTALLER").write_text("pip\n")
+    direct = {"url": "file:///home/me/my%20lamp", "dir_info": {}}
+    for editable, place in ((False, str(site.folder)), (True, "/home/me/my lamp (editable)")):
+        direct["dir_info"] = {"editable": editable}
+        (metadata / "direct_url.json").write_text(json.dumps(direct))
+        (line,) = [line for line in site.haconiwa("plugins", "list").stdout.splitlines() if line.startswith("lamp ")]
+        assert line.endswith(f"  enabled  {place}")
+        (row,) = site.listed()
+        where = (str(site.folder), "pip", "/home/me/my lamp" if editable else "")
+        assert (row["location"], row["installer"], row["editable"]) == where
 
 
 def test_listing_imports_no_plugin(site):
@@ -200,7 +218,7 @@ def test_disabling_lasts_until_it_is_enabled_again(site):
     assert "is disabled: disabled by" in result.stderr
     assert "haconiwa plugins enable lamp" in result.stderr
     assert on.startswith("lamp enabled in /")
-    assert enabled.endswith("enabled")
+    assert enabled.split()[-2:] == ["enabled", str(site.folder)]
     assert used == "1"
 
 
@@ -267,7 +285,7 @@ print(before, "lamp" in survey(plugins), "stevedore" in sys.modules)
 """
     result = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **site.environment},
+        env={**os.environ, "PYTHONPATH": str(site.folder)},
         capture_output=True,
         text=True,
         check=True,

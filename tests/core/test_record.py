@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from haconiwa_core.errors import RecordError
+from haconiwa_core.linux.host import create_own_file, file_note
 from haconiwa_core.runtime.cleanup import collect
 from haconiwa_core.runtime.record import Process, Record, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.store import FILE_NAME, Store
@@ -27,7 +28,7 @@ RECORD = Record(
     orphan="keep",
     supervisor=Process.of(os.getpid()),
     child=Process(2, 77),
-    undo=(Undo("remove_file", ("/x", 3, None, True), "sample", lasting=True), Undo("remove_file", ("/y",), "sample")),
+    undo=(Undo("undo_it", ("/x", 3, None, True), "sample", lasting=True), Undo("undo_it", ("/y",), "sample")),
     exit_status=3,
 )
 
@@ -139,7 +140,7 @@ CHANGES = [
     {"child": {"pid": 1, "started": 1, "more": 1}},
     {"name": "../x"},
     {"name": None},
-    {"undo": [{"function": "remove_file"}]},
+    {"undo": [{"function": "undo_it"}]},
     {"undo": 3},
     {"more": 1},
     {"version": "1"},
@@ -322,20 +323,22 @@ def test_collecting_keeps_what_it_does_not_understand(store, claim):
 
 
 def test_collecting_runs_every_undo_whatever_happens_to_the_others(store, claim, tmp_path):
-    first, last = tmp_path / "first", tmp_path / "last"
+    first, last, folder = tmp_path / "first", tmp_path / "last", str(claim.directory)
     for file in (first, last):
-        file.write_text("")
-    undo = [("remove_file", (str(first),)), ("remove_file", (str(tmp_path),)), ("remove_file", (str(last),))]
-    undo += [("unknown_function", ()), ("remove_file", ()), ("remove_file", ("\0",))]
+        create_own_file(str(file), b"", file.name, folder)
+    file_note("folder", folder).touch()
+    undo = [("remove_own_file", (str(path), path.name, folder)) for path in (first, last)]
+    undo.insert(1, ("remove_own_file", (str(tmp_path), "folder", folder)))
+    undo += [("unknown_function", ()), ("remove_own_file", ()), ("remove_own_file", ("\0", "folder", folder))]
     steps = tuple(Undo(function, arguments, "sample") for function, arguments in undo)
     claim.write(RECORD._replace(status="exited", child=None, undo=steps))
     claim.release()
     (found,) = collect(store)
     assert not first.exists()
     assert not last.exists()
-    assert f"sample: remove_file('{tmp_path}',): {os.strerror(errno.EISDIR)}" in found.problem
+    assert f"sample: remove_own_file('{tmp_path}', 'folder', '{folder}'): {os.strerror(errno.EISDIR)}" in found.problem
     assert "no undo named unknown_function" in found.problem
-    assert "missing 1 required positional argument" in found.problem
+    assert "missing 3 required positional arguments" in found.problem
     assert "embedded null" in found.problem
     assert store.names() == ["web"]
 

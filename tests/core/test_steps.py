@@ -37,13 +37,13 @@ def undone_by(function, *arguments):
 
 @pytest.mark.parametrize("arguments", [("/x",), (Slot("directory"),), (Slot("name"),)], ids=repr)
 def test_an_undo_of_the_vocabulary_is_taken(arguments):
-    planned = next(plan_of(undone_by(linux.remove_file, *arguments)).undo_steps())
-    assert planned.step.undo.function is linux.remove_file
+    planned = next(plan_of(undone_by(linux.remove_own_file, *arguments)).undo_steps())
+    assert planned.step.undo.function is linux.remove_own_file
 
 
 @pytest.mark.parametrize(
     ("function", "arguments"),
-    [(host_function, ("/x",)), (linux.remove_file, (Slot("pidfd"),)), (lambda path: None, ("/x",))],
+    [(host_function, ("/x",)), (linux.remove_own_file, (Slot("pidfd"),)), (lambda path: None, ("/x",))],
     ids=["plugin's function", "slot of the start", "lambda"],
 )
 def test_an_undo_that_gc_could_not_run_is_the_plugins_fault(function, arguments):

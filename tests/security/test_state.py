@@ -90,7 +90,7 @@ def test_a_process_that_is_meant_is_killed():
 
 
 def test_records_cut_at_every_byte(bystander):
-    undo = (Undo("remove_file", ("/run/nothing",), "core"),)
+    undo = (Undo("remove_own_file", ("/run/nothing", "nothing", "/run"), "core"),)
     text = encoded(record(child=Process.of(bystander.pid), undo=undo))
     write(b"")
     file = Store().directory / "victim/record.json"

@@ -1,0 +1,1 @@
+"""Actions of `haconiwa plugins`, each a module."""
