@@ -18,6 +18,7 @@ from haconiwa_core.linux.handshake import (
 )
 from haconiwa_core.linux.host import (
     bind_handle as bind_handle,
+    create_own_file as create_own_file,
     duplicate as duplicate,
     kill_process as kill_process,
     open_log as open_log,
@@ -76,7 +77,7 @@ from haconiwa_core.linux.process import (
 )
 from haconiwa_core.linux.undo import (
     UNDO as UNDO,
-    remove_file as remove_file,
     remove_handle as remove_handle,
+    remove_own_file as remove_own_file,
     remove_own_handle as remove_own_handle,
 )

@@ -121,15 +121,7 @@ def bind_handle(pid: int, kind: str, path: str, directory: str) -> None:
         OSError: EEXIST where something is on the path, EINVAL for a mount namespace whose path does not
             lie on a private mount.
     """
-    note = handle_note(kind, directory)
-    try:
-        # Noted first, so that a crash leaves no handle that nobody knows; but never for what is another's.
-        if not os.path.lexists(path):
-            note.touch(0o600)
-        target = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError:
-        note.unlink(missing_ok=True)
-        raise
+    target = _create_noted(path, handle_note(kind, directory))
     try:
         flags = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC
         tree = system_call(Call.open_tree, c.AT_FDCWD, f"/proc/{pid}/ns/{kind}", flags)
@@ -141,9 +133,41 @@ def bind_handle(pid: int, kind: str, path: str, directory: str) -> None:
         os.close(target)
 
 
+def create_own_file(path: str, data: bytes, name: str, directory: str) -> None:
+    """Make a file of the host that is an instance's; `remove_own_file` is the undo (open(2), O_EXCL).
+
+    Args:
+        path: absolute; nothing may be there.
+        data: what is in it.
+        name: of the note that is made for it, without "/": each of the instance's files has one of its own.
+        directory: the instance's own, in which it is noted that the path is this instance's.
+
+    Raises:
+        OSError: EEXIST where something is on the path.
+    """
+    with open(_create_noted(path, file_note(name, directory)), "wb") as file:
+        file.write(data)
+
+
 def handle_note(kind: str, directory: str) -> Path:
     """Return the file whose presence says that an instance has made the handle of a kind."""
     return Path(directory, f"kept-{kind}")
+
+
+def file_note(name: str, directory: str) -> Path:
+    """Return the file whose presence says that an instance has made a file of the host."""
+    return Path(directory, f"made-{name}")
+
+
+def _create_noted(path: str, note: Path) -> int:
+    try:
+        # Noted first, so that a crash leaves nothing that nobody knows; but never for what is another's.
+        if not os.path.lexists(path):
+            note.touch(0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        note.unlink(missing_ok=True)
+        raise
 
 
 def open_in_root(root: str, path: str) -> int:

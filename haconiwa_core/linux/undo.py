@@ -12,7 +12,7 @@ from pathlib import Path
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.cgroups import remove_own_cgroup
-from haconiwa_core.linux.host import handle_note, system_call
+from haconiwa_core.linux.host import file_note, handle_note, system_call
 
 
 def remove_handle(path: str) -> None:
@@ -22,7 +22,7 @@ def remove_handle(path: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT):
             raise
-    remove_file(path)
+    Path(path).unlink(missing_ok=True)
 
 
 def remove_own_handle(path: str, kind: str, directory: str) -> None:
@@ -33,12 +33,15 @@ def remove_own_handle(path: str, kind: str, directory: str) -> None:
         note.unlink()
 
 
-def remove_file(path: str) -> None:
-    """Remove a file; nothing happens where there is none (unlink(2))."""
-    Path(path).unlink(missing_ok=True)
+def remove_own_file(path: str, name: str, directory: str) -> None:
+    """Remove the file that `create_own_file` has made for an instance; nothing happens if it has made none."""
+    note = file_note(name, directory)
+    if note.exists():
+        Path(path).unlink(missing_ok=True)
+        note.unlink()
 
 
 UNDO: dict[str, Callable[..., None]] = {
-    function.__name__: function for function in (remove_file, remove_own_cgroup, remove_own_handle)
+    function.__name__: function for function in (remove_own_cgroup, remove_own_file, remove_own_handle)
 }
 """By the name that stands in records."""

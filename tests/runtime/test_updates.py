@@ -12,6 +12,7 @@ from haconiwa_runtime import AsyncRuntime, Runtime
 from haconiwa_core import linux
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, HaconiwaError, SetupError
+from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.stages import Stage
@@ -36,7 +37,9 @@ def dial(name, folder):
         yield Step(Stage.ADOPT, write_level, path, new.level)
 
     def steps(feature, _planning):
-        yield Step(Stage.PREPARE, write_level, path, feature.level, undo=Step(Stage.PREPARE, linux.remove_file, path))
+        of_instance = (name, Slot("directory"))
+        undo = Step(Stage.PREPARE, linux.remove_own_file, path, *of_instance)
+        yield Step(Stage.PREPARE, linux.create_own_file, path, str(feature.level).encode(), *of_instance, undo=undo)
 
     return Sample(name, options=[("level", int, 1)], steps=steps, hooks={"haconiwa_update": haconiwa_update})
 
