@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from architecture.tree import CORE, CORE_PROJECT, PROJECTS, features, is_bundle
+from architecture.tree import CORE, CORE_PROJECT, PROJECTS, ROOT, features, is_bundle
 
 from haconiwa_core.cli import commands
 from haconiwa_core.plugins.discovery import GROUP
@@ -42,6 +42,19 @@ def test_a_distribution_needs_the_core_and_no_sibling(folder):
     assert is_bundle(project) or siblings == project.get("tool", {}).get("haconiwa", {}).get("built-on", [])
 
 
+@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+def test_all_are_released_together(folder):
+    """Until 1.0 there is one version, and each needs the others of at least that minor version."""
+    own, core = PROJECTS[folder]["project"], CORE_PROJECT["project"]
+    same = ("version", "requires-python", "license", "license-files")
+    assert {key: own[key] for key in same} == {key: core[key] for key in same}
+    assert {*own["classifiers"]} <= {*core["classifiers"]}
+    assert (folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    minor = ".".join(core["version"].split(".")[:2])
+    floors = [requirement for requirement in own["dependencies"] if requirement.startswith("haconiwa-")]
+    assert all(requirement.endswith(f">={minor},<1") for requirement in floors)
+
+
 def test_the_catalogue_says_what_the_plugins_say():
     expected = {
         name: {"distribution": project["project"]["name"], "provides": project["tool"]["haconiwa"]["provides"]}
@@ -75,6 +88,7 @@ def test_the_contracts_name_every_package(listed, where):
 
 def test_the_core_needs_only_pure_python():
     assert {requirement.partition(">")[0] for requirement in CORE_PROJECT["project"]["dependencies"]} == {
+        "packaging",
         "pluggy",
         "stevedore",
         "structlog",

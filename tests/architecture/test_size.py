@@ -6,7 +6,7 @@ import tokenize
 
 from architecture.tree import CORE, SOURCES, docstrings, parse
 
-CORE_LIMIT = 5100  # docs/decisions/0012
+CORE_LIMIT = 5400  # docs/decisions/0012
 VOCABULARY = CORE / "linux"
 MODULE_LIMIT = 400
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -6,9 +6,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "haconiwa_core"
+OUTSIDERS = ("haconiwa-keyring",)
+"""Kept as a stranger would write them: what holds for the project's own distributions does not hold for these."""
 PROJECTS = {
     file.parent: tomllib.loads(file.read_text())
     for file in sorted([*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("contrib/*/pyproject.toml")])
+    if file.parent.name not in OUTSIDERS
 }
 CORE_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SOURCES = sorted(file for file in CORE.rglob("*.py") if CORE / "testing" not in file.parents)
