@@ -26,11 +26,12 @@ class BuildProgram(build_ext):
 
 
 class Wheel(bdist_wheel):
-    """Fits every Python 3 on this kind of machine."""
+    """Fits every Python 3 on this kind of machine, whichever C library it has."""
 
     def get_tag(self) -> tuple[str, str, str]:
         """Return the tags of the wheel's name."""
-        return "py3", "none", super().get_tag()[2]
+        machine = super().get_tag()[2].removeprefix("linux_")
+        return "py3", "none", f"manylinux_2_17_{machine}.musllinux_1_1_{machine}"
 
 
 setup(

@@ -36,8 +36,8 @@ def haconiwa_facts(feature: Init, planning: Planning) -> Iterator[Fact]:
 def haconiwa_steps(feature: Init, planning: Planning) -> Iterator[Step]:
     """Open the program; where the first process is not the init of a pid namespace, give it that one's duty."""
     if not planning.privileged and not planning.own_mounts:
-        text = "needs a new mount namespace, without which an ordinary user cannot open the program read-only"
-        raise DefinitionError([Problem(text, hint=planning.providers("Namespace mnt"))])
+        text = "needs a new mount namespace, or CAP_SYS_ADMIN, which the caller does not have, to open it read-only"
+        raise DefinitionError([Problem(text, key="program", hint=planning.providers("Namespace mnt"))])
     yield Step(planning.trees_from, open_program, planning.host_path(feature.program), into=_PROGRAM)
     pid = planning.facts.get(Namespace, "pid")
     if pid is None or pid.joined:

@@ -62,7 +62,8 @@ def _wrong_ranges(key: str, ranges: Sequence[IdRange], only: int | None) -> Iter
                 if getattr(first, side) + first.count > getattr(second, side):
                     yield Problem(f"{side} overlaps with {other}", key=f"{key}[{index}]")
     if only is not None and (len(ranges) != 1 or ranges[0].outside != only or ranges[0].count != 1):
-        yield Problem(f"an ordinary user may map one id only, {only}", key=key, hint="leave it out")
+        text = f"an ordinary user may map one id only, {only}; others need CAP_SETUID and CAP_SETGID"
+        yield Problem(text, key=key, hint="leave it out")
 
 
 def _refuse_maps_of_others(feature: UserNamespace) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.linux import bpf
-from haconiwa_core.linux.calls import Call
 from haconiwa_core.program import Instruction, Kind
 from haconiwa_core.stages import Stage
 from haconiwa_seccomp.kernel import load_filter, load_filter_with_handler
@@ -39,7 +38,7 @@ def denied(plan: Plan) -> Iterator[Problem]:
     served = (bpf.USER_NOTIF,) if step.function is load_filter_with_handler else ()
     told: set[str] = set()
     for instruction, planned in zip(instructions[first + 1 :], plan.owners[first + 1 :], strict=True):
-        name = Call(instruction.number).name
+        name = instruction.number.name
         answers = bpf.answers(program, instruction.number, _known(instruction))
         problem = _problem(name, answers.difference(() if planned.step is step else served))
         if problem and name not in told:

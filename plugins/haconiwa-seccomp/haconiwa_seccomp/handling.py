@@ -30,7 +30,7 @@ def start_handler(function: str) -> int:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        arguments = [sys.executable, "-I", "-c", _SERVE, str(_SOCKET), function, *sys.path]
+        arguments = [sys.executable, "-I", "-c", _SERVE, str(_SOCKET), function, *filter(None, sys.path)]
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, theirs.fileno(), _SOCKET),

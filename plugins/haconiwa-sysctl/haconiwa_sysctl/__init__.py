@@ -41,3 +41,9 @@ class Sysctl(Feature):
         # A dict would be shared by all copies, and could change under them.
         if isinstance(self.values, Mapping):
             object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.values.items()))
+
+    def __reduce__(self) -> tuple[type[Sysctl], tuple[dict[str, int | str]]]:
+        return type(self), (dict(self.values),)

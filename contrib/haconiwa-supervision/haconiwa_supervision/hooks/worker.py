@@ -22,6 +22,7 @@ from haconiwa_core.definition.python import read_python
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.launch.processes import LAST_DESCRIPTOR
 from haconiwa_core.linux.host import adopt_orphans, duplicate
+from haconiwa_core.plugins.policy import permitted
 from haconiwa_core.runtime.orphans import end_children
 from haconiwa_supervision.hooks.serving import Functions, Serving
 
@@ -88,7 +89,8 @@ def _read(file: str, connection: socket.socket) -> Sequence[Container]:
         os.chdir(Path(file).resolve().parent)
     except OSError as error:
         raise DefinitionError([Problem(f"its folder cannot be entered: {error.strerror}", file=file)]) from error
-    return read_python(Path(file))
+    # Where a link led when it was permitted it may lead no more.
+    return read_python(permitted(Path(file)))
 
 
 def _work(descriptor: int, read: Callable[[socket.socket], Sequence[Container]], file: str) -> NoReturn:

@@ -22,6 +22,7 @@ DEFAULT = (
 """What "default" stands for."""
 
 _ACCESS = "rwm"
+_NO_CAPABILITY = "denying devices needs CAP_SYS_ADMIN, which the caller does not have"
 
 
 class Devices:
@@ -56,13 +57,16 @@ def write_devices(file: Parts, value: str) -> None:
         value: lines like "c 1:3 rwm" or "/dev/fuse rw".
 
     Raises:
-        StepError: a path is no device.
+        StepError: a path is no device, or the caller lacks CAP_SYS_ADMIN.
         OSError: the kernel refuses.
     """
     *group, _ = file
     folder = os.path.join(*group)
     rules = sorted(map(str, _resolved(value)))
-    put(os.path.join(folder, "devices.deny"), "a")
+    try:
+        put(os.path.join(folder, "devices.deny"), "a")
+    except PermissionError as error:
+        raise StepError(errno.EPERM, os.strerror(errno.EPERM), _NO_CAPABILITY) from error
     for rule in rules:
         put(os.path.join(folder, "devices.allow"), rule)
     path = os.path.join(folder, "devices.list")
