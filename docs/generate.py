@@ -26,7 +26,8 @@ from haconiwa_core.planning.refusals import TABLE
 from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.catalogue import distribution_for, known_names
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.testing import options_table
+from haconiwa_core.testing import Conformance, options_table
+from haconiwa_core.testing.conformance.subject import Subject
 
 FOLDER = Path(__file__).resolve().parent
 PAGES = (FOLDER.parent / "README.md", *sorted(FOLDER.rglob("*.md")))
@@ -179,12 +180,27 @@ def _hooks() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _conformance() -> str:
+    rows = []
+    for group in Conformance.__bases__:
+        for name, check in vars(group).items():
+            if name.startswith("test_"):
+                promise, _, advice = inspect.cleandoc(check.__doc__ or "").partition("\n\nIf it fails: ")
+                rows.append((f"`{name}`", " ".join(promise.split()), " ".join(advice.split())))
+    return _table(("check", "what is promised", "if it fails"), rows)
+
+
+def _subject() -> str:
+    return _table(("attribute", "what it says"), _arguments(Subject, "Attributes"))
+
+
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = (header, ("---",) * len(header), *rows)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 _PARTS = {
+    "conformance": _conformance,
     "context": _context,
     "distributions": _distributions,
     "event-kinds": _event_kinds,
@@ -197,6 +213,7 @@ _PARTS = {
     "refusals": _refusals,
     "stages": _stages,
     "statuses": _statuses,
+    "subject": _subject,
 }
 
 

@@ -49,7 +49,8 @@ _BY_FUNCTION = {
     ("open_tree", errno.ENOENT): _NO_SUCH_PATH,
     ("set_oom_score_adj", errno.EACCES): _SCORE,
     ("set_oom_score_adj", errno.EPERM): _SCORE,
-    ("write_id_maps", errno.EPERM): "the caller may not map these ids; an ordinary user may map one only: their own",
+    ("write_id_maps", errno.EPERM): "without CAP_SETUID, CAP_SETGID and CAP_SETFCAP a caller may map one id only:"
+    " their own, if it is not 0",
     ("write_kernel_file", errno.ERANGE): "a clock must not become negative",
 }
 

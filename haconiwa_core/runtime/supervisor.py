@@ -138,9 +138,9 @@ def _listens(path: Path) -> bool:
 
 def _installed(kind: str) -> ResidentSupervisor | None:
     """Return the installed supervisor of a kind; one of the kind "process" has not all of the methods."""
-    from haconiwa_core.plugins.entrypoints import entry_points
+    from haconiwa_core.plugins.entrypoints import claims
 
-    found = [item for item in entry_points() if item.group == GROUP and item.name == kind]
+    found = claims(GROUP, kind)
     if not found:
         return None
     if len(found) > 1:

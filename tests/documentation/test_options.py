@@ -23,7 +23,7 @@ def verbs(parser: argparse.ArgumentParser, *path: str) -> Iterator[tuple[tuple[s
                 yield from verbs(inner, *path, name)
 
 
-VERBS = dict(found for verb in (*OWN, *others()) for found in verbs(command_parser(verb, find(verb)), verb))
+VERBS = dict(found for verb in (*OWN, *others()) for found in verbs(command_parser(verb, find(verb)), *verb.split()))
 
 
 def test_every_option_that_is_mentioned_exists() -> None:

@@ -29,11 +29,10 @@ from haconiwa_core.runtime.processes import status_of
 from haconiwa_core.runtime.record import Process, Record
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import Start, control_socket
+from haconiwa_core.testing import haconiwa_command
 
 LIMIT = 30.0
 """Seconds after which what is waited for counts as lost."""
-
-HACONIWA = [sys.executable, "-m", "haconiwa_core"]
 
 
 class House:
@@ -43,6 +42,7 @@ class House:
         folder: of the test; what the test starts has it in its command lines.
         store: with the records.
         own: the folder of the supervisor's own files.
+        site: folders with further distributions, for what is started from now on.
         process: the supervisor that was started last.
     """
 
@@ -52,13 +52,14 @@ class House:
         self.own = self.store.directory / ".supervisor"
         self.socket = control_socket(self.store.directory)
         self.environment = {**os.environ, "HACONIWA_STATE": str(self.store.directory)}
+        self.site: list[Path] = []
         self.process: subprocess.Popen[str] | None = None
 
     # The supervisor.
 
     def open(self, *options: str, wait: bool = True, **how: Any) -> subprocess.Popen[str]:
         """Start a supervisor in the foreground; wait until it has adopted what there is, and listens."""
-        command = [*HACONIWA, "supervise", *options]
+        command = [*haconiwa_command(*self.site), "supervise", *options]
         how["env"] = {**self.environment, **how.get("env", {})}
         self.process = subprocess.Popen(command, text=True, **{"stdin": subprocess.DEVNULL, **how})
         if wait:
@@ -116,7 +117,7 @@ class House:
     def command(self, *arguments: str | Path, **how: Any) -> subprocess.Popen[str]:
         """Begin to run the command line."""
         pipes: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
-        command = [*HACONIWA, *map(str, arguments)]
+        command = [*haconiwa_command(*self.site), *map(str, arguments)]
         options = {"env": self.environment, "stdin": subprocess.DEVNULL, "text": True, **pipes, **how}
         return subprocess.Popen(command, **options)
 
@@ -258,8 +259,11 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         pytest.skip("needs root: real containers")
     monkeypatch.delenv("HACONIWA_SOCKET", raising=False)
     house = House(tmp_path)
+    # In the background, a shell lets SIGINT be ignored, and what is started here would inherit that.
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield house
     house.clear()
+    signal.signal(signal.SIGINT, interrupted)
 
 
 @pytest.fixture

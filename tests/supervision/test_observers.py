@@ -308,10 +308,8 @@ class TestSlow:
 class TestSupervisor:
     @pytest.fixture
     def opened(self, house, site):
-        house.environment["PYTHONPATH"] = os.pathsep.join(
-            [str(site.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
-        return lambda **how: house.open(env=house.environment, **how)
+        house.site = [site.folder]
+        return house.open
 
     def test_observers_are_told_what_is_kept(self, house, site, opened):
         site.install_notes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 
 PLUGIN = """
@@ -47,7 +46,7 @@ def test_hooks_of_plugins_run_before_those_of_the_definition(house, story, tmp_p
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: announce-plugin\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[haconiwa.v1.features]\nannounce = announce_plugin\n")
-    house.environment["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    house.site = [folder]
     file = story.tell(
         textwrap.dedent(f"""
         from announce_plugin import Announce
@@ -59,7 +58,7 @@ def test_hooks_of_plugins_run_before_those_of_the_definition(house, story, tmp_p
             web.on(event)(own)
         """)
     )
-    house.open(env=house.environment)
+    house.open()
     assert house.run("run", "-d", "--name", "web", file).stderr == ""
     house.until(lambda: announced.read_text().count("every") == 2)
     assert {name for name in house.ask("inspect", name="web")["hooks"] if ":" in name} == {

@@ -30,7 +30,7 @@ from haconiwa_sysctl import Sysctl
 
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
-from haconiwa_core.plugins.discovery import installed
+from haconiwa_core.plugins.catalogue import known_names
 
 MARK = "mark-of-the-root"
 """A file that only the container's root has."""
@@ -41,7 +41,7 @@ PROFILE = "haconiwa-probe"
 WITHOUT_STEPS = {"audit", "supervision"}
 """Features that do nothing to a container by themselves."""
 
-NAMES = sorted({plugin.name for plugin in installed()} - WITHOUT_STEPS)
+NAMES = sorted({*known_names()} - WITHOUT_STEPS)
 
 
 def unavailable() -> dict[str, str]:

@@ -7,7 +7,7 @@ from importlib import import_module
 from itertools import count
 
 import pytest
-from system.interference import KillAt, Recorder
+from system.interference import KillAt
 from system.world import Snapshot, everything, planned, reap_everything, started, time_limit
 
 import haconiwa_core.runtime.launching
@@ -18,6 +18,7 @@ from haconiwa_core.linux.host import adopt_orphans
 from haconiwa_core.runtime.cleanup import collect
 from haconiwa_core.runtime.store import Claim, Store
 from haconiwa_core.testing import fork, forked
+from haconiwa_core.testing.interference import Recorder
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from system.interference import FailAt, timeline
 from system.world import HANDLES, Snapshot, everything, planned, started
 
 import haconiwa_core.runtime.launching
@@ -15,6 +14,7 @@ from haconiwa_core.launch.interpreter import Kernel, linux_kernel
 from haconiwa_core.launch.local import run_host_step
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.runtime.store import Store
+from haconiwa_core.testing.interference import FailAt, timeline
 
 
 @pytest.fixture(params=[False, True], ids=["root", "shifted"])

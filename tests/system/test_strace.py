@@ -1,19 +1,20 @@
 """What strace sees is what the plan says: each process's calls, in order, with their arguments."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
+from pathlib import Path
 
 import pytest
-from system.interference import executed
 from system.world import everything, planned
 
 from haconiwa_core.container import Container
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.operation import Buffer, Data, Part, Slot
 from haconiwa_core.stages import Stage
+from haconiwa_core.testing import haconiwa_command, needs_program
+from haconiwa_core.testing.interference import executed
+
+pytestmark = needs_program("strace")
 
 NOT_TRACED = {Call.exit_group, Call.sendmsg}
 """What launchers do by themselves: end where nothing is left to do, and tell whom they have cloned."""
@@ -30,12 +31,6 @@ container = Container("traced", ["/bin/true"], everything(Path({root!r}), shifte
 """
 
 
-@pytest.fixture(autouse=True)
-def _strace():
-    if not shutil.which("strace"):
-        pytest.skip("needs strace")
-
-
 def traced(tmp_path, definition, *options, launcher="direct"):
     """Run a definition under strace; return {pid: [(call, arguments, result)]} in order of appearance."""
     file = tmp_path / "definition.py"
@@ -43,11 +38,9 @@ def traced(tmp_path, definition, *options, launcher="direct"):
     out = tmp_path / "strace"
     names = sorted({call.name for call in Call} - {call.name for call in NOT_TRACED} | set(OTHERS))
     command = ["strace", "-f", "-X", "raw", "-s", "4096", "-e", "signal=none", "-e", f"trace={','.join(names)}"]
-    run = [sys.executable, "-m", "haconiwa_core", "run", "--launcher", launcher, *options, file]
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
+    run = [*haconiwa_command(Path(__file__).parents[1]), "run", "--launcher", launcher, *options, file]
     done = subprocess.run(
         [*command, "-o", out, *run],
-        env=environment,
         stdin=subprocess.DEVNULL,
         check=False,
         capture_output=True,

@@ -1,7 +1,6 @@
 """Distributions installed from wheels into an environment of their own, and one taken away again."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from haconiwa_core.testing import needs_program
 
 TREE = Path(__file__).parents[2]
 DISTRIBUTIONS = (".", "plugins/haconiwa-rlimit", "plugins/haconiwa-ns-pid", "plugins/haconiwa-ns-uts")
@@ -45,7 +46,7 @@ def run(environment, *options, trace=None):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+@needs_program("strace")
 def test_what_is_uninstalled_is_not_called(environment, tmp_path):
     trace = tmp_path / "trace"
     assert run(environment, *WITH, trace=trace).returncode == 0
