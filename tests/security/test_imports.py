@@ -175,6 +175,7 @@ def test_a_program_that_lies_where_root_does_not_look_says_so(tmp_path, program)
 
 LOAD_BY_STEVEDORE = """
 import sys; sys.path.insert(0, sys.argv[1])
+sys.executable = "/python"  # stevedore keeps no cache for one below /tmp.
 from stevedore import ExtensionManager
 ExtensionManager("haconiwa.v1.features", on_load_failure_callback=lambda *_: None)
 """

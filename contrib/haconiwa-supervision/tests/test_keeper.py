@@ -452,7 +452,7 @@ def test_a_keeper_is_replaced_without_being_asked_for_anything(place, box):
 
 def test_one_that_is_ended_again_and_again_is_replaced_at_leisure(place, box):
     async def body(keeping):
-        await keeping.keep("box", box, LARGE, 3)
+        writers = await keeping.keep("box", box, LARGE, 3)
         began = asyncio.get_running_loop().time()
         seen = [pid_of_keeper(place)]
         while len(seen) < 4:
@@ -461,8 +461,26 @@ def test_one_that_is_ended_again_and_again_is_replaced_at_leisure(place, box):
         assert len(set(seen)) == 4
         # Only the first one may have lived long enough to be replaced at once.
         assert asyncio.get_running_loop().time() - began >= 2 * AGAIN
+        for writer in writers:
+            os.close(writer)
+        await ended(keeping, "box")
 
     kept(place, body)
+
+
+@pytest.mark.parametrize("delay", [0, 0.005, 0.02, 0.05, 0.1, 0.2])
+def test_a_supervisor_that_ends_while_it_reaches_for_a_keeper_leaves_nothing_open(place, delay):
+    async def body(keeping):
+        end(pid_of_keeper(place))
+        reaching = asyncio.ensure_future(keeping.start())
+        await asyncio.sleep(delay)
+        reaching.cancel()
+        keeping.close()
+        await asyncio.wait([reaching])
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    kept(place, body)
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_later_supervisors_replace_a_keeper_too(place, box):

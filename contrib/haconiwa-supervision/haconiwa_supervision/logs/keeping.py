@@ -181,39 +181,48 @@ class Keeper:
         """Return a connection to a keeper that has all that is kept."""
         if self._closed:
             raise HaconiwaError("the log keeper was closed")
-        if self._connection is None or self._connection.closed:
-            try:
-                self._connection = await within(_REACHING, self._reach())
-                self._since = asyncio.get_running_loop().time()
-            except TimeoutError as error:
-                raise HaconiwaError(f"the log keeper of {self._directory} does not answer") from error
-        return self._connection
+        if self._connection and not self._connection.closed:
+            return self._connection
+        try:
+            return await within(_REACHING, self._reach())
+        except TimeoutError as error:
+            raise HaconiwaError(f"the log keeper of {self._directory} does not answer") from error
 
     async def _reach(self) -> _Connection:
         while True:
-            try:
-                connection = _Connection(_connect(self._directory), self._lost)
-            except (FileNotFoundError, ConnectionRefusedError):
-                spawned, pid = _spawn(self._directory)
-                connection = _Connection(spawned, self._lost)
-                try:
-                    is_served = await connection.is_served()
-                except ConnectionError as error:
-                    raise HaconiwaError(f"the log keeper could not be started{_last_words(self._directory)}") from error
-                finally:
-                    # The keeper is a child of this one, which ends at once. Who reaps everything may have been faster.
-                    with suppress(ChildProcessError):
-                        os.waitpid(pid, 0)
-                if not is_served:
+            with ExitStack() as undo:
+                connection = await self._opened(undo)
+                if connection is None:
                     # The keeper that has the lock is about to listen, or about to end.
                     await asyncio.sleep(_POLL)
                     continue
-            with ExitStack() as undo:
-                undo.callback(connection.close)
                 with suppress(ConnectionError):
                     await self._hand_over(connection)
+                    if self._closed:
+                        raise HaconiwaError("the log keeper was closed")
+                    # Here, for who waits for it may have been cancelled meanwhile.
+                    self._connection, self._since = connection, asyncio.get_running_loop().time()
                     undo.pop_all()
                     return connection
+
+    async def _opened(self, undo: ExitStack) -> _Connection | None:
+        """Return a connection, which the stack closes, to the keeper or a new one; None where another one has begun."""
+        try:
+            connection = _Connection(_connect(self._directory), self._lost)
+            undo.callback(connection.close)
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            spawned, pid = _spawn(self._directory)
+        connection = _Connection(spawned, self._lost)
+        undo.callback(connection.close)
+        try:
+            return connection if await connection.is_served() else None
+        except ConnectionError as error:
+            raise HaconiwaError(f"the log keeper could not be started{_last_words(self._directory)}") from error
+        finally:
+            # The keeper is a child of this one, which ends at once. Who reaps everything may have been faster.
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
     async def _hand_over(self, connection: _Connection) -> None:
         """Take what the keeper has and this process has not, and give it the rest."""
@@ -314,10 +323,7 @@ class _Connection:
             ConnectionError: it has ended.
         """
         words, _ = await self._answered()
-        if words == ["ok"]:
-            return True
-        self.close()
-        return False
+        return words == ["ok"]
 
     def close(self) -> None:
         """End it; the keeper goes on."""
