@@ -144,6 +144,10 @@ class Store:
             return None
         return Claim(path, descriptor) if descriptor is not None else None
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an instance of a name, alive or not; that costs the same however many there are."""
+        return is_name(name) and os.path.lexists(self.directory / name)
+
     def names(self) -> list[str]:
         """Return the names of all instances, alive or not."""
         try:

@@ -345,3 +345,10 @@ def test_collecting_runs_every_undo_whatever_happens_to_the_others(store, claim,
 
 def test_what_is_meant_to_last_is_undone_only_before_the_start():
     assert [undo.arguments for undo in without_lasting(RECORD).undo] == [("/y",)]
+
+
+@pytest.mark.parametrize("name", ["web", "other", "../state/web", "", ".", "web/"])
+def test_an_instance_is_in_the_store_under_its_name_alone(store, claim, name):
+    assert (name in store) == (name == "web")
+    claim.remove()
+    assert name not in store

@@ -147,6 +147,6 @@ def ask_about(store: Store, name: str, do: str, **what: Any) -> Mapping[str, Any
         try:
             return connection.ask(do, name=name, **what).content
         except RecordError:
-            if name not in store.names():
+            if name not in store:
                 raise
             return None  # It has ended for good meanwhile, and only its record is left.

@@ -225,7 +225,7 @@ def _read_if_there(store: Store, name: str) -> Record | None:
     try:
         return store.read(name)
     except RecordError:
-        if name in store.names():
+        if name in store:
             raise
         return None
 

@@ -85,7 +85,7 @@ class _Shown:
 
 
 def _writes(store: Store, name: str) -> bool:
-    return name in store.names() and find(store, name).state not in ("exited", "lost")
+    return name in store and find(store, name).state not in ("exited", "lost")
 
 
 def _write(descriptor: int, pieces: Iterable[bytes]) -> None:

@@ -94,7 +94,7 @@ class BoundContainer(Running):
         from haconiwa_supervision.threads import begin_in_own_thread
 
         store = wanted.store
-        record = store.read(process.name) if process.name in store.names() else None
+        record = store.read(process.name) if process.name in store else None
         self._store = store
         self.name = process.name
         self.pid, self.pidfd = process.pid, os.eventfd(0)
@@ -143,7 +143,7 @@ class BoundContainer(Running):
 
     def remove(self) -> None:
         """Forget it: its record and its log."""
-        if self.name in self._store.names():
+        if self.name in self._store:
             recorded.remove(self._store, self.name)
 
     def release(self) -> None:
