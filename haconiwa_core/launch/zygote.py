@@ -14,7 +14,10 @@ from haconiwa_core.linux.host import system_call
 
 # The core comes from where this process has it from, so nobody decides about it who has not already;
 # behind the standard library, so that nothing beside the core takes the place of a module of that.
-_SERVE = "import sys; sys.path.append(sys.argv[1]); from haconiwa_core.launch.serve import main; main()"
+# The mask comes first: bytecode that is written by the way must not be for everybody to write.
+_SERVE = (
+    "import os, sys; os.umask(0o022); sys.path.append(sys.argv[1]); from haconiwa_core.launch.serve import main; main()"
+)
 
 
 class ZygoteLauncher(ResidentLauncher):

@@ -14,6 +14,8 @@ def main() -> None:
     """Wait until the container has ended, and finish it as its parent."""
     directory, claim, pid, pidfd, remove = sys.argv[1], *map(int, sys.argv[2:6])
     _reap_until(pid)
+    # Bytecode that is written by the way must not be for everybody to write.
+    os.umask(0o022)
     sys.path[:0] = sys.argv[6:]
 
     from pathlib import Path

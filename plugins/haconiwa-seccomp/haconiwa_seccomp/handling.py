@@ -12,7 +12,7 @@ READY = b"\1"
 _SOCKET = 3
 _LONGEST_MESSAGE = 4096
 _SERVE = (
-    "import sys; sys.path[:] = sys.argv[3:];"
+    "import os, sys; os.umask(0o022); sys.path[:] = sys.argv[3:];"
     " from haconiwa_seccomp.notification import main; main(int(sys.argv[1]), sys.argv[2])"
 )
 

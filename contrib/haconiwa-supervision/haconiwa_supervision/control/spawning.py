@@ -19,7 +19,8 @@ _PASSED_ON = ("HOME", "PATH", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HACONIWA_DI
 
 # It imports from where this process does, so nobody decides about that who has not already.
 _PROGRAM = (
-    "import sys; paths = int(sys.argv[1]); sys.path[:] = sys.argv[2 : 2 + paths]; del sys.argv[1 : 2 + paths];"
+    "import os, sys; os.umask(0o022); paths = int(sys.argv[1]); sys.path[:] = sys.argv[2 : 2 + paths];"
+    " del sys.argv[1 : 2 + paths];"
     " from haconiwa_core.cli.main import main; sys.exit(main())"
 )
 

@@ -31,7 +31,10 @@ _LONGEST_DELAY = 60.0
 _LONG_LIFE = 60.0
 
 # It imports from where this process does, so nobody decides about that who has not already.
-_SERVE = "import sys; sys.path[:] = sys.argv[1:]; from haconiwa_supervision.events.observing import main; main()"
+_SERVE = (
+    "import os, sys; os.umask(0o022); sys.path[:] = sys.argv[1:];"
+    " from haconiwa_supervision.events.observing import main; main()"
+)
 
 
 class LostError(HaconiwaError):
