@@ -79,11 +79,6 @@ class Event(StrEnum):
         """Whether a hook's failure can make the start fail."""
         return self in _OF_A_START
 
-    @property
-    def is_gate(self) -> bool:
-        """Whether the child is made to wait for it, in plans that have a hook on it."""
-        return self in (Event.BEFORE_ROOT, Event.AFTER_ROOT, Event.BEFORE_EXEC)
-
 
 _OF_A_START = (
     *(Event.FILE_SETUP, Event.BEFORE_PLAN, Event.BEFORE_START, Event.AFTER_PREPARE, Event.AFTER_CLONE),

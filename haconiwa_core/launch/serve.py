@@ -26,14 +26,12 @@ _CONTROL = _socket.CMSG_SPACE(_DESCRIPTORS * _NUMBER.size)
 _MAXIMUM_SIZE = 1 << 24
 _MAXIMUM_KNOWN = 16
 _PR_SET_DUMPABLE = 4
-_UMASK = 0o022
 
 
 def main() -> None:
     """Take nothing over from the supervisor, import nothing from now on, and serve."""
     os.closerange(3, LAST_DESCRIPTOR)
     os.chdir("/")
-    os.umask(_UMASK)
     # Nobody without CAP_SYS_PTRACE may look into it. An ordinary user's stays open until the ids of
     # its child are mapped, for that is done through files of /proc.
     if os.geteuid() == 0:

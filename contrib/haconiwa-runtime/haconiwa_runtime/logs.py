@@ -84,7 +84,7 @@ class Source(ABC):
         """Yield what has not been read yet, as far as it is written."""
 
     @abstractmethod
-    def _ends_line(self, file: FileIO, begin: int) -> bool:
+    def _ends_line(self, file: FileIO, begin: int, /) -> bool:
         """Return whether the line that begins there is the end of one of the container's."""
 
 
@@ -95,7 +95,7 @@ class _AsItCame(Source):
         while chunk := self._files[0].read(_CHUNK):
             yield Part(STDOUT, chunk)
 
-    def _ends_line(self, file: FileIO, begin: int) -> bool:  # noqa: ARG002 - each line is whole here
+    def _ends_line(self, _file: FileIO, _begin: int, /) -> bool:
         return True
 
 
@@ -128,7 +128,7 @@ class _InLines(Source):
             for line in lines:
                 yield _parsed(line)
 
-    def _ends_line(self, file: FileIO, begin: int) -> bool:
+    def _ends_line(self, file: FileIO, begin: int, /) -> bool:
         return os.pread(file.fileno(), 1, begin + _TAG) != b"P"
 
 

@@ -17,8 +17,8 @@ from haconiwa_core.testing.conformance.subject import python
 from haconiwa_core.testing.plans import all_plugins, plan_of
 from haconiwa_core.testing.published import Published
 
-_CHANGING = (
-    *(
+_CHANGING = frozenset(
+    {
         "os.chdir",
         "os.chmod",
         "os.chown",
@@ -28,11 +28,28 @@ _CHANGING = (
         "os.remove",
         "os.removexattr",
         "os.rename",
-    ),
-    *("os.rmdir", "os.setxattr", "os.symlink", "os.truncate", "os.utime"),
-    *("os.exec", "os.fork", "os.forkpty", "os.kill", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"),
-    *("os.putenv", "os.unsetenv", "signal.pthread_kill", "_thread.start_new_thread"),
-    *("socket.bind", "socket.connect", "socket.sendmsg", "socket.sendto"),
+        "os.rmdir",
+        "os.setxattr",
+        "os.symlink",
+        "os.truncate",
+        "os.utime",
+        "os.putenv",
+        "os.unsetenv",
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.kill",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "subprocess.Popen",
+        "signal.pthread_kill",
+        "_thread.start_new_thread",
+        "socket.bind",
+        "socket.connect",
+        "socket.sendmsg",
+        "socket.sendto",
+    }
 )
 """Audit events of what changes something, starts something or talks to somebody (audit events table of Python)."""
 
@@ -84,7 +101,7 @@ def main() -> None:
     changes = [f"{event}{arguments}" for event, arguments in events if event in _CHANGING or _writes(event, arguments)]
     opened = [os.fsdecode(arguments[0]) for event, arguments in events if _reads(event, arguments)]
     texts = [json.dumps(plan.to_json()) for plan in plans]
-    print(json.dumps(Observed(texts, changes, _undeclared(opened, plans))._asdict()))  # noqa: T201  # to that process
+    sys.stdout.write(json.dumps(Observed(texts, changes, _undeclared(opened, plans))._asdict()))
 
 
 def _writes(event: str, arguments: tuple[Any, ...]) -> bool:

@@ -7,14 +7,12 @@ import socket
 import sys
 from contextlib import suppress
 
+from haconiwa_core.launch.python import python_calling
+
 READY = b"\1"
 
 _SOCKET = 3
 _LONGEST_MESSAGE = 4096
-_SERVE = (
-    "import os, sys; os.umask(0o022); sys.path[:] = sys.argv[3:];"
-    " from haconiwa_seccomp.notification import main; main(int(sys.argv[1]), sys.argv[2])"
-)
 
 
 def start_handler(function: str) -> int:
@@ -30,7 +28,7 @@ def start_handler(function: str) -> int:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        arguments = [sys.executable, "-I", "-c", _SERVE, str(_SOCKET), function, *filter(None, sys.path)]
+        arguments = python_calling("haconiwa_seccomp.notification", str(_SOCKET), function)
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, theirs.fileno(), _SOCKET),

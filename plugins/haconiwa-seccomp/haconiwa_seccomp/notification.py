@@ -69,13 +69,12 @@ Handler = Callable[[Notification], object]
 """Returns what the call returns, an integer, or CONTINUE; an OSError that it raises is the call's error."""
 
 
-def main(number: int, function: str) -> None:
+def main() -> None:
     """Import a handler, wait for the listener of a filter, and serve it until nobody is left under the filter.
 
-    Args:
-        number: descriptor of the socket to whoever loads the filter.
-        function: "module:name".
+    The arguments are the descriptor of the socket to whoever loads the filter, and "module:name".
     """
+    number, function = int(sys.argv[1]), sys.argv[2]
     # Whoever has started this waits for it, and for nothing that comes later.
     if os.fork():
         os._exit(0)

@@ -150,22 +150,25 @@ class Lives:
         self._container.tasks.begin(self._follow_all(life))
 
     async def _follow_all(self, life: Awaitable[float | None]) -> None:
-        """Live one life after the other, until it is not started again.
+        """Live one life after the other, until it is not started again; then let go of it.
 
         Args:
             life: the present one, or what is left of it; gives the seconds until the next one, None for none.
         """
         container = self._container
-        try:
-            delay = await life
-            while delay is not None and await self._wait(delay):
-                delay = await self._live() if await self._starts_again() else self._delay()
-        except Exception as error:  # noqa: BLE001 - whatever it is, a container comes to its end
+        # Whatever goes wrong, a container comes to its end.
+        if not await container.or_fault(self._until_the_last(life)):
             self.is_clean = False
-            self._supervisor.fault(container.name, error)
         container.state.ended, container.state.waits_until = True, None
         container.note()
         container.let_go(remove=self.is_clean and container.state.remove)
+
+    async def _until_the_last(self, life: Awaitable[float | None]) -> bool:
+        """Live one life after the other; return whether nothing of the last one is left."""
+        delay = await life
+        while delay is not None and await self._wait(delay):
+            delay = await self._live() if await self._starts_again() else self._delay()
+        return self.is_clean
 
     async def _live(self, *, adopted: bool = False) -> float | None:
         self.is_clean = await self.present.live(adopted=adopted)

@@ -10,19 +10,13 @@ import time
 from haconiwa_runtime.client import Connection, connect
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.launch.python import python_calling
 from haconiwa_core.runtime.store import STATE_VARIABLE, Store
 from haconiwa_core.runtime.supervisor import SOCKET_VARIABLE, control_socket
 from haconiwa_core.trust import trusted_search_path
 
 _PATIENCE = 10.0
 _PASSED_ON = ("HOME", "PATH", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HACONIWA_DISABLE_PLUGINS", "SUDO_UID")
-
-# It imports from where this process does, so nobody decides about that who has not already.
-_PROGRAM = (
-    "import os, sys; os.umask(0o022); paths = int(sys.argv[1]); sys.path[:] = sys.argv[2 : 2 + paths];"
-    " del sys.argv[1 : 2 + paths];"
-    " from haconiwa_core.cli.main import main; sys.exit(main())"
-)
 
 
 def connected(store: Store) -> Connection:
@@ -48,9 +42,8 @@ def connected(store: Store) -> Connection:
 def _spawn(store: Store) -> None:
     """Start a supervisor that ends when it has nothing to do; return when it listens, or another one does."""
     # A program's own folder need not be trusted: nothing of it is needed there.
-    paths = trusted_search_path(list(filter(None, sys.path)))
-    options = ["supervise", "--detach", "--until-idle"]
-    command = [sys.executable, "-I", "-c", _PROGRAM, str(len(paths)), *paths, *options]
+    paths = trusted_search_path([folder for folder in sys.path if folder])
+    command = python_calling("haconiwa_core.cli.main", "supervise", "--detach", "--until-idle", path=paths)
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment[STATE_VARIABLE] = os.path.abspath(store.directory)
     done = subprocess.run(

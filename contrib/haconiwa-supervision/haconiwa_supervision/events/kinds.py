@@ -56,7 +56,7 @@ KINDS = {
         "a hook has told something",
         {"level": "how serious it is", "hook": "its name", "message": "what it has told", "values": "of its own names"},
     ),
-    "attached": Kind("a hook runs a command in it", {"command": "the program and its arguments"}),
+    "attached": Kind("a command was put into it", {"command": "the program and its arguments"}),
     "updated": Kind("options of its features have been changed while it runs"),
     "reloaded": Kind("its definition was read again, and is in force", {"changes": "what is different in it"}),
     "stopping": Kind("it is about to be asked to end", {"reason": "who or what wants that"}),

@@ -15,6 +15,7 @@ from haconiwa_runtime.messages import MessageError, close_all, receive, send
 from haconiwa_runtime.waiting import is_readable, within
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.launch.python import python_calling
 from haconiwa_core.launch.resident import spawn
 from haconiwa_core.plugins.observers import installed_observers
 from haconiwa_core.runtime.processes import Child
@@ -29,12 +30,6 @@ GRACE = 1.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 60.0
 _LONG_LIFE = 60.0
-
-# It imports from where this process does, so nobody decides about that who has not already.
-_SERVE = (
-    "import os, sys; os.umask(0o022); sys.path[:] = sys.argv[1:];"
-    " from haconiwa_supervision.events.observing import main; main()"
-)
 
 
 class LostError(HaconiwaError):
@@ -150,7 +145,7 @@ class _Process:
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.setblocking(False)
         with theirs:
-            arguments = [sys.executable, "-I", "-c", _SERVE, *filter(None, sys.path)]
+            arguments = python_calling("haconiwa_supervision.events.observing")
             try:
                 pid = spawn(sys.executable, arguments, theirs.fileno())
                 self._child = Child(pid, os.pidfd_open(pid))

@@ -18,7 +18,6 @@ from haconiwa_core.linux.host import duplicate, system_call
 from haconiwa_core.plugins.observers import Observer, installed_observers
 
 _PR_SET_PDEATHSIG = 1
-_UMASK = 0o022
 _LONGEST_TEXT = 4096
 
 
@@ -30,7 +29,6 @@ def main() -> NoReturn:
     """
     # Whatever an observer is doing then.
     system_call(Call.prctl, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.umask(_UMASK)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, duplicate(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

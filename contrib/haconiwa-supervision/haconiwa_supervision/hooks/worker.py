@@ -26,7 +26,6 @@ from haconiwa_core.plugins.policy import permitted
 from haconiwa_core.runtime.orphans import end_children
 from haconiwa_supervision.hooks.serving import Functions, Serving
 
-_UMASK = 0o022
 _CO_COROUTINE = 0x80
 _UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -39,7 +38,6 @@ def main() -> NoReturn:
     """
     file = sys.argv[1]
     sys.argv[1:] = []
-    os.umask(_UMASK)
     _work(0, partial(_read, file), file)
 
 

@@ -13,6 +13,7 @@ from haconiwa_runtime.messages import MessageError
 from haconiwa_runtime.waiting import within
 
 from haconiwa_core.hooks.hook import Hook
+from haconiwa_core.launch.python import python_calling
 from haconiwa_core.launch.resident import spawn
 from haconiwa_core.runtime.processes import Child
 from haconiwa_supervision.hooks.calls import Answer, Outcome
@@ -29,12 +30,6 @@ MOST_CALLS = 200
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 10.0
 _LONG_LIFE = 60.0
-
-# It imports from where this process does, so nobody decides about that who has not already.
-_SERVE = (
-    "import os, sys; os.umask(0o022); sys.path[:] = sys.argv[2:];"
-    " from haconiwa_supervision.hooks.worker import main; main()"
-)
 
 
 class Worker:
@@ -153,7 +148,7 @@ class Worker:
             return connection, None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            arguments = [sys.executable, "-I", "-c", _SERVE, self._file, *filter(None, sys.path)]
+            arguments = python_calling("haconiwa_supervision.hooks.worker", self._file)
             try:
                 pid = spawn(sys.executable, arguments, theirs.fileno())
                 return ours, Child(pid, os.pidfd_open(pid))

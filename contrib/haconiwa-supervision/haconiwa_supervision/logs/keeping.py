@@ -122,10 +122,6 @@ class Keeper:
             with suppress(ConnectionError):
                 await connection.ask("hold", name, *descriptors, descriptors=copies)
 
-    def has_log(self, name: str) -> bool:
-        """Return whether the log of a container is kept."""
-        return name in self._kept and "directory" in self._kept[name].descriptors
-
     async def kept(self) -> dict[str, dict[str, int]]:
         """Return what is kept: for each name copies, which are the caller's, of what is held.
 
