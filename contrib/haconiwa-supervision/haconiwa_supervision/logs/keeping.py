@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import socket
-import struct
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +13,14 @@ from haconiwa_runtime.waiting import within
 
 from haconiwa_core.container import is_name
 from haconiwa_core.errors import HaconiwaError
-from haconiwa_core.linux.packets import receive_packet
 from haconiwa_supervision.logs import keeper
+from haconiwa_supervision.logs.connection import Connection, connect, last_words, open_directory, spawn
 
 AGAIN = 1.0
 """Seconds between two attempts to have a keeper, and until one is replaced that has not lived as long."""
 
-_ANSWER = 10.0
 _REACHING = 10.0
 _POLL = 0.01
-_ERRORS_NAME = "keeper.errors"
-_MAX_ERRORS = 4096
 
 
 class Keeper:
@@ -45,7 +38,7 @@ class Keeper:
         self._directory = directory
         self._report = report
         self._lock = asyncio.Lock()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._kept: dict[str, _Kept] = {}
         self._restoring: asyncio.Task[None] | None = None
         self._since = 0.0
@@ -83,7 +76,7 @@ class Keeper:
         async with self._lock:
             connection = await self._connected()
             with ExitStack() as undo:
-                kept = _Kept(size, files, {"directory": _opened(directory)})
+                kept = _Kept(size, files, {"directory": open_directory(directory)})
                 undo.callback(kept.close)
                 writers = {}
                 for kind in ("stdout", "stderr"):
@@ -173,7 +166,7 @@ class Keeper:
         while self._kept:
             self._kept.popitem()[1].close()
 
-    async def _connected(self) -> _Connection:
+    async def _connected(self) -> Connection:
         """Return a connection to a keeper that has all that is kept."""
         if self._closed:
             raise HaconiwaError("the log keeper was closed")
@@ -184,7 +177,7 @@ class Keeper:
         except TimeoutError as error:
             raise HaconiwaError(f"the log keeper of {self._directory} does not answer") from error
 
-    async def _reach(self) -> _Connection:
+    async def _reach(self) -> Connection:
         while True:
             with ExitStack() as undo:
                 connection = await self._opened(undo)
@@ -201,26 +194,26 @@ class Keeper:
                     undo.pop_all()
                     return connection
 
-    async def _opened(self, undo: ExitStack) -> _Connection | None:
+    async def _opened(self, undo: ExitStack) -> Connection | None:
         """Return a connection, which the stack closes, to the keeper or a new one; None where another one has begun."""
         try:
-            connection = _Connection(_connect(self._directory), self._lost)
+            connection = Connection(connect(self._directory), self._lost)
             undo.callback(connection.close)
             return connection
         except (FileNotFoundError, ConnectionRefusedError):
-            spawned, pid = _spawn(self._directory)
-        connection = _Connection(spawned, self._lost)
+            spawned, pid = spawn(self._directory)
+        connection = Connection(spawned, self._lost)
         undo.callback(connection.close)
         try:
             return connection if await connection.is_served() else None
         except ConnectionError as error:
-            raise HaconiwaError(f"the log keeper could not be started{_last_words(self._directory)}") from error
+            raise HaconiwaError(f"the log keeper could not be started{last_words(self._directory)}") from error
         finally:
             # The keeper is a child of this one, which ends at once. Who reaps everything may have been faster.
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
 
-    async def _hand_over(self, connection: _Connection) -> None:
+    async def _hand_over(self, connection: Connection) -> None:
         """Take what the keeper has and this process has not, and give it the rest."""
         names: set[str] = set()
         while answer := await connection.ask("take", len(names)):
@@ -238,9 +231,9 @@ class Keeper:
             kept = self._kept[name]
             await connection.ask(*kept.request(name), descriptors=kept.descriptors.values())
 
-    def _lost(self, connection: _Connection) -> None:
+    def _lost(self, connection: Connection) -> None:
         if connection is self._connection and not self._closed:
-            self._report(f"the log keeper has ended or does not answer{_last_words(self._directory)}")
+            self._report(f"the log keeper has ended or does not answer{last_words(self._directory)}")
             if self._restoring is None or self._restoring.done():
                 self._restoring = asyncio.ensure_future(self._restore())
 
@@ -275,147 +268,6 @@ class _Kept:
             os.close(self.descriptors.popitem()[1])
 
 
-Answer = tuple[list[str], list[int]]
-
-
-class _Connection:
-    """Requests to a keeper, one at a time, each with its answer."""
-
-    def __init__(self, connected: socket.socket, lost: Callable[[_Connection], None]) -> None:
-        self._socket = connected
-        self._socket.setblocking(False)
-        self._lost = lost
-        self._answer: asyncio.Future[Answer] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(connected, self._receive)
-        self.closed = False
-
-    async def ask(self, *words: object, descriptors: Iterable[int] = ()) -> Answer:
-        """Send a request; return the words and descriptors of the answer.
-
-        Raises:
-            ConnectionError: the keeper has ended, or does not answer.
-            HaconiwaError: it refuses.
-        """
-        message = " ".join(map(str, words)).encode()
-        if self.closed:
-            raise ConnectionResetError("the log keeper has ended")
-        sent = list(descriptors)
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(sent)}i", *sent))] if sent else []
-        try:
-            self._socket.sendmsg([message], ancillary, socket.MSG_NOSIGNAL)
-        except OSError as error:
-            self._end()
-            raise ConnectionResetError(f"the log keeper cannot be asked: {error.strerror}") from error
-        (kind, *answer), taken = await self._answered()
-        if kind != "ok":
-            raise HaconiwaError(f"the log keeper refuses {words[0]}: {' '.join(answer)}")
-        return answer, taken
-
-    async def is_served(self) -> bool:
-        """Wait for a keeper that was started with this connection; return False if another one has the lock.
-
-        Raises:
-            ConnectionError: it has ended.
-        """
-        words, _ = await self._answered()
-        return words == ["ok"]
-
-    def close(self) -> None:
-        """End it; the keeper goes on."""
-        if not self.closed:
-            self.closed = True
-            self._loop.remove_reader(self._socket)
-            self._socket.close()
-            if self._answer and not self._answer.done():
-                self._answer.set_exception(ConnectionResetError("the log keeper has ended"))
-
-    async def _answered(self) -> Answer:
-        self._answer = self._loop.create_future()
-        try:
-            return await within(_ANSWER, self._answer)
-        except BaseException as error:
-            # An answer that comes later would be taken for another one's.
-            self._end()
-            if isinstance(error, TimeoutError):
-                raise ConnectionAbortedError("the log keeper does not answer") from error
-            raise
-        finally:
-            self._answer = None
-
-    def _receive(self) -> None:
-        try:
-            message, descriptors, _ = receive_packet(self._socket, keeper.MAX_MESSAGE, keeper.MAX_DESCRIPTORS)
-        except BlockingIOError:
-            return
-        except OSError:
-            message, descriptors = b"", []
-        if message and self._answer and not self._answer.done():
-            self._answer.set_result((message.decode().split(), descriptors))
-            return
-        for descriptor in descriptors:
-            os.close(descriptor)
-        self._end()
-
-    def _end(self) -> None:
-        if not self.closed:
-            self.close()
-            self._lost(self)
-
-
 def _check(name: str) -> None:
     if not is_name(name):
         raise ValueError(f"{name!r} cannot name a container")
-
-
-def _opened(directory: Path) -> int:
-    # A description of its own: the container's claim is a lock on another one (flock(2)).
-    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-
-def _connect(directory: Path) -> socket.socket:
-    """Connect to the keeper that listens.
-
-    Raises:
-        FileNotFoundError, ConnectionRefusedError: there is none.
-    """
-    opened = _opened(directory)
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        # Thus no path is longer than an address can be.
-        connected.connect(f"/proc/self/fd/{opened}/{keeper.SOCKET_NAME}")
-    except BaseException:
-        connected.close()
-        raise
-    finally:
-        os.close(opened)
-    return connected
-
-
-def _spawn(directory: Path) -> tuple[socket.socket, int]:
-    """Start a keeper; return the connection on which it says whether it serves, and the pid of its parent."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    errors = (os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with theirs:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", keeper.__file__, str(directory)],
-            {},
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
-                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, str(directory / _ERRORS_NAME), *errors),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
-        )
-    return ours, pid
-
-
-def _last_words(directory: Path) -> str:
-    """Return what a keeper that has failed by a fault of ours has said of it."""
-    with suppress(FileNotFoundError), open(directory / _ERRORS_NAME, "rb") as file:
-        if said := file.read(_MAX_ERRORS).decode(errors="replace").strip():
-            return f": {said}"
-    return ""
