@@ -6,6 +6,7 @@ a lock on it for as long as it lives, so that nobody mistakes a starting contain
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from haconiwa_core.container import is_name
@@ -28,12 +30,13 @@ _UNIQUE_ATTEMPTS = 64
 
 
 class Claim:
-    """A name that this process holds: the instance's directory, locked until `release`."""
+    """A name that this process holds: the instance's directory, locked until `release`. Any thread may use it."""
 
     def __init__(self, directory: Path, descriptor: int) -> None:
         self.directory = directory
         self.name = directory.name
         self._descriptor = descriptor
+        self._changing = Lock()
 
     def fileno(self) -> int:
         """Return the locked descriptor of the directory: who has a copy of it holds the name, too (flock(2))."""
@@ -49,30 +52,51 @@ class Claim:
 
     def put(self, name: str, content: bytes) -> None:
         """Replace a file of the instance's in one step; the errors are those of `write`."""
+        with self._changing:
+            try:
+                self._replace(name, content)
+            except OSError as error:
+                raise RecordError(f"cannot write {self.directory / name}: {error.strerror}") from error
+
+    def _replace(self, name: str, content: bytes) -> None:
         left = memoryview(content)
         new = f"{name}.new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(new, flags, 0o600, dir_fd=self._descriptor)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(new, flags, 0o600, dir_fd=self._descriptor)
-            try:
-                while left:
-                    left = left[os.write(descriptor, left) :]
-            finally:
-                os.close(descriptor)
-            os.rename(new, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        except OSError as error:
-            raise RecordError(f"cannot write {self.directory / name}: {error.strerror}") from error
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+        os.rename(new, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def remove(self) -> None:
         """Remove the record and everything beside it; the name can be used again."""
+        with self._changing:
+            while not self._is_removed():
+                pass
+            self._release()
+
+    def _is_removed(self) -> bool:
         # Links last: who comes after a crash finds there who has begun with it.
         for entry in sorted(os.scandir(self._descriptor), key=os.DirEntry.is_symlink):
-            os.unlink(entry.name, dir_fd=self._descriptor)
-        os.rmdir(self.directory)
-        self.release()
+            with suppress(FileNotFoundError):
+                os.unlink(entry.name, dir_fd=self._descriptor)
+        try:
+            os.rmdir(self.directory)
+        except OSError as error:
+            # Another process has just noted a change there (`Store.change`).
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            return False
+        return True
 
     def release(self) -> None:
         """Give up the lock; the record stays."""
+        with self._changing:
+            self._release()
+
+    def _release(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -7,8 +7,9 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
+from threading import Event
 
 import pytest
 from hypothesis import given, strategies as st
@@ -99,6 +100,29 @@ def test_a_changed_byte_is_damage_or_another_record(store, claim):
         put(claim, whole[:place] + b"\xff" + whole[place + 1 :])
         with pytest.raises(RecordError):
             store.read("web")
+
+
+@pytest.mark.parametrize("who", ["a thread of its owner", "another process"])
+def test_it_is_removed_while_somebody_writes_beside_it(store, who):
+    """As a supervisor notes the state of a container whose start has just failed, and `haconiwa update` a change."""
+
+    done = Event()
+
+    def write(claim, begun):
+        with suppress(RecordError):
+            while not done.is_set():
+                claim.put("state.json", b"{}") if who == "a thread of its owner" else store.change(claim.name, {})
+                begun.set()
+
+    with ThreadPoolExecutor() as threads, ExitStack() as at_end:
+        at_end.callback(done.set)
+        for number in range(100):
+            claim, begun = store.claim(f"web-{number}"), Event()
+            written = threads.submit(write, claim, begun)
+            begun.wait()
+            claim.remove()
+            written.result(timeout=60)
+            assert store.names() == []
 
 
 DAMAGED = {

@@ -83,27 +83,15 @@ class State:
         """Return what is known of a hook."""
         return self.hooks.setdefault(name, HookState())
 
-    def write(self, directory: Path) -> None:
-        """Replace the file beside the record in one step.
-
-        Raises:
-            RecordError: it cannot be written.
-        """
-        new = directory / f"{FILE_NAME}.new"
+    def encoded(self) -> bytes:
+        """Return it as the file beside the record holds it, which `read_state` reads."""
         hooks = {name: vars(known) for name, known in self.hooks.items()}
-        data = {"version": VERSION, **vars(self), "hooks": hooks}
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
-                # In one piece: json.dump() takes ten times as long.
-                file.write(json.dumps(data, separators=(",", ":")))
-            os.rename(new, directory / FILE_NAME)
-        except OSError as error:
-            raise RecordError(f"cannot write {directory / FILE_NAME}: {error.strerror}") from error
+        # In one piece: json.dump() takes ten times as long.
+        return json.dumps({"version": VERSION, **vars(self), "hooks": hooks}, separators=(",", ":")).encode()
 
 
 def read_state(directory: Path) -> State | None:
-    """Return what `State.write` has left in an instance's directory; None where it has left nothing.
+    """Return what was written into an instance's directory; None where it has left nothing.
 
     Raises:
         RecordError: it cannot be read, or is of another version.

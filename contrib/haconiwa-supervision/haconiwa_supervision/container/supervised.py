@@ -27,7 +27,7 @@ from haconiwa_supervision.container.lives import FAILED, Lives
 from haconiwa_supervision.hooks.calls import Outcome
 from haconiwa_supervision.hooks.context import Executed
 from haconiwa_supervision.hooks.firing import Firing
-from haconiwa_supervision.state import State
+from haconiwa_supervision.state import FILE_NAME, State
 from haconiwa_supervision.tasks import Tasks
 from haconiwa_supervision.transport import Definition
 
@@ -328,9 +328,11 @@ class Supervised:
         if self.claim.fileno() < 0:
             return
         try:
-            self.state.write(self.claim.directory)
+            self.claim.put(FILE_NAME, self.state.encoded())
         except RecordError as error:
-            self.supervisor.fault(self.name, error)
+            # Its start, which has failed in another thread, may have given up the name in between.
+            if self.claim.fileno() >= 0:
+                self.supervisor.fault(self.name, error)
 
     def note_soon(self) -> None:
         """Write it in a moment, together with what happens until then."""
