@@ -32,6 +32,7 @@ from haconiwa_core.linux.host import (
 from haconiwa_core.linux.mounts import (
     attach_below_root as attach_below_root,
     attach_over_root as attach_over_root,
+    bind_console as bind_console,
     change_root as change_root,
     enter_directory as enter_directory,
     make_directory_in as make_directory_in,
@@ -74,6 +75,14 @@ from haconiwa_core.linux.process import (
     set_limit as set_limit,
     set_uid as set_uid,
     write_kernel_file as write_kernel_file,
+)
+from haconiwa_core.linux.terminals import (
+    control_terminal as control_terminal,
+    hand_over_terminal as hand_over_terminal,
+    open_slave as open_slave,
+    open_terminal as open_terminal,
+    open_terminal_inside as open_terminal_inside,
+    own_terminal as own_terminal,
 )
 from haconiwa_core.linux.undo import (
     UNDO as UNDO,

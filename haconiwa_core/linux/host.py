@@ -243,6 +243,18 @@ def is_init(pid: int) -> bool:
     return inside[-1:] == ["1"]
 
 
+def resource_limits(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the limits that a file /proc/PID/limits tells, by the resource's number (proc_pid_limits(5)).
+
+    Returns:
+        Soft and hard limit of each, in the resource's own unit; -1 is none.
+    """
+    _, *lines = text.splitlines()
+    # In columns, for names and units have blanks in them.
+    values = ((line[26:47].strip(), line[47:68].strip()) for line in lines)
+    return tuple((int(soft.replace("unlimited", "-1")), int(hard.replace("unlimited", "-1"))) for soft, hard in values)
+
+
 def adopt_orphans(adopt: bool) -> None:
     """Become, or stop being, the parent of descendants whose own parent ends (PR_SET_CHILD_SUBREAPER in prctl(2))."""
     system_call(Call.prctl, c.PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)

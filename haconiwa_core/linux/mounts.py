@@ -129,6 +129,30 @@ def attach_over_root(tree: Slot) -> Operations:
 
 
 @lowers
+def bind_console(terminal: Slot, make: bool) -> Operations:
+    """Let /dev/console of the container be its terminal.
+
+    Args:
+        terminal: descriptor of its slave end, opened below the root.
+        make: a file to bind it on; else nothing happens where there is none.
+    """
+    bind = c.OPEN_TREE_CLONE | c.OPEN_TREE_CLOEXEC | c.AT_EMPTY_PATH
+    if make:
+        mode = stat.S_IFREG | 0o600
+        yield _open_below_root("/dev", _PATH_FLAGS | os.O_DIRECTORY, _PARENT, symlinks=False)
+        yield Operation(Call.mknodat, (_PARENT, _string("console"), mode, 0), accept=(errno.EEXIST,))
+        yield _close(_PARENT)
+    yield _open_below_root("/dev/console", _PATH_FLAGS, _TARGET, symlinks=False, accept=(errno.ENOENT,))
+    bound = (
+        Operation(Call.open_tree, (terminal, _string(""), bind), result=_COVER),
+        _attach(_COVER, _TARGET),
+        _close(_COVER),
+        _close(_TARGET),
+    )
+    yield from (operation._replace(when=_TARGET) for operation in bound)
+
+
+@lowers
 def verify_filesystem(path: str, magic: int) -> Operations:
     """Check that a path of the container lies on a file system of this type (statfs(2), f_type)."""
     yield _open_below_root(path, _PATH_FLAGS, _TARGET)

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
-from haconiwa_core.facts import CgroupPlace, Namespace, NewRoot, Wrapper
+from haconiwa_core.facts import CgroupPlace, FreshFilesystem, Namespace, NewRoot, Wrapper
 from haconiwa_core.linux.cgroups import ATTACHED, FIRST
 from haconiwa_core.linux.constants import CAP_SETGID, CLONE_NEWPID, CLONE_NEWUSER, CloneFlag, Mode
+from haconiwa_core.linux.terminals import MASTER, SLAVE
 from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
@@ -35,7 +36,9 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
         planning: with all facts.
         steps: of all features.
     """
-    yield from _streams(planning)
+    yield Step(Stage.SESSION, linux.new_session)
+    yield Step(Stage.SESSION, linux.new_session_keyring)
+    yield from _terminal(planning, steps) if planning.container.terminal else _streams(planning)
     place = planning.facts.get(CgroupPlace)
     if place and place.unified:
         leaf = FIRST if planning.entry == "start" else ATTACHED
@@ -59,7 +62,7 @@ def core_steps(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
     candidates, command, environment = _command(planning)
     wrapper = planning.facts.get(Wrapper)
     # What is attached is not the first process, and has nobody else's children to look after.
-    if wrapper and planning.entry == "start":
+    if wrapper and (wrapper.attached or planning.entry == "start"):
         yield Step(Stage.EXEC, linux.execute_open_file, wrapper.program, (*wrapper.arguments, *command), environment)
     else:
         yield Step(Stage.EXEC, linux.execute, candidates, command, environment)
@@ -94,9 +97,30 @@ def _join(planning: Planning) -> Iterator[Step]:
         yield Step(Stage.ROOT, linux.change_root, _ROOT)
 
 
+def _terminal(planning: Planning, steps: Sequence[Step]) -> Iterator[Step]:
+    """Make a terminal on the container's own devpts, else one of the host, and let it be all three streams."""
+    own = next((fresh for fresh in planning.facts.all(FreshFilesystem) if fresh.kind == "devpts"), None)
+    if own:
+        yield Step(Stage.SESSION, linux.open_terminal_inside, f"{own.target}/ptmx", into=MASTER)
+        yield Step(Stage.SESSION, linux.open_slave, MASTER, into=SLAVE)
+        yield Step(Stage.SESSION, linux.hand_over_terminal, MASTER)
+        users = [step.arguments[0] for step in steps if step.function is linux.set_uid]
+        yield from (Step(Stage.SESSION, linux.own_terminal, SLAVE, uid) for uid in users)
+    else:
+        yield Step(Stage.PREPARE, linux.open_terminal, "/dev/ptmx", into=MASTER)
+        yield Step(Stage.PREPARE, linux.open_slave, MASTER, into=SLAVE)
+    yield Step(Stage.SESSION, linux.control_terminal, SLAVE)
+    for number in range(len(STREAMS)):
+        yield Step(Stage.SESSION, linux.install_stream, SLAVE, number)
+    if own and planning.entry == "start":
+        made = {step.into for step in steps if step.function is linux.make_filesystem}
+        places = [step.arguments for step in steps if step.function is linux.attach_below_root]
+        # Only in a /dev that is the container's alone.
+        has_own_dev = any(tree in made and path == "/dev" for tree, path, *_ in places)
+        yield Step(Stage.SESSION, linux.bind_console, SLAVE, has_own_dev)
+
+
 def _streams(planning: Planning) -> Iterator[Step]:
-    yield Step(Stage.SESSION, linux.new_session)
-    yield Step(Stage.SESSION, linux.new_session_keyring)
     for number, stream in enumerate(STREAMS):
         target = Slot(stream)
         kind, _, path = getattr(planning.container, stream).partition(":")

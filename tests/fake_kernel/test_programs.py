@@ -16,7 +16,7 @@ from haconiwa_core.testing.interference import owners_of_calls
 
 
 def test_a_call_that_is_not_modelled_is_unknown() -> None:
-    assert FakeKernel()(Call.fchown) == -errno.ENOSYS
+    assert FakeKernel()(Call.inotify_init1) == -errno.ENOSYS
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -21,6 +21,7 @@ from haconiwa_core.testing.fake.mounts import FileCalls
 from haconiwa_core.testing.fake.privileges import PrivilegeCalls
 from haconiwa_core.testing.fake.scheduling import SchedulingCalls
 from haconiwa_core.testing.fake.state import HOST, Descriptor, write_at
+from haconiwa_core.testing.fake.terminals import TerminalCalls
 
 KINDS = {
     c.CLONE_NEWTIME: "time",
@@ -38,7 +39,7 @@ _OVERFLOW_ID = 65534
 _RESOURCES = 16
 
 
-class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, SchedulingCalls):
+class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, SchedulingCalls, TerminalCalls):
     """Called like what `haconiwa_core.launch.interpreter.linux_kernel` returns.
 
     A call is run by the method of its name after an underscore; a plugin whose calls are not among
@@ -99,8 +100,10 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
             write_at(output, struct.pack(f"{len(self.groups)}I", *self.groups))
         return len(self.groups)
 
-    def _ioctl(self, descriptor: int, request: int, argument: int) -> None:
+    def _ioctl(self, descriptor: int, request: int, argument: int) -> int | None:
         self.descriptor(descriptor)
+        if request in (c.TIOCSPTLCK, c.TIOCGPTPEER, c.TIOCSCTTY):
+            return self.of_terminal(descriptor, request, argument)
         name = ctypes.string_at(argument, c.IFNAMSIZ).rstrip(b"\0").decode()
         if name != "lo":
             refuse(errno.ENODEV)
@@ -109,6 +112,7 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
             self.links_up.add(name)
         up = c.IFF_UP | c.IFF_RUNNING if name in self.links_up else 0
         write_at(argument + c.IFNAMSIZ, struct.pack("H", c.IFF_LOOPBACK | up))
+        return None
 
     def _pread64(self, descriptor: int, output: int, size: int) -> int:
         place = self.descriptor(descriptor).place or refuse(errno.ESPIPE)
@@ -158,7 +162,7 @@ class FakeKernel(FileCalls, PrivilegeCalls, FilterCalls, LandlockCalls, Scheduli
     def _setsid(self) -> int:
         if self.leads_session:
             refuse(errno.EPERM)
-        self.leads_session = True
+        self.leads_session, self.has_terminal = True, False
         return 1
 
     def _socket(self, _family: int) -> int:

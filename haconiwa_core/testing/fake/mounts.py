@@ -14,7 +14,7 @@ from haconiwa_core.testing.fake.state import State, string_at, strings_at, write
 
 _FILESYSTEMS = {"devpts": "", "mqueue": "ipc", "overlay": "", "proc": "pid", "sysfs": "net", "tmpfs": ""}
 """Types, and the namespace that each shows."""
-_MAGIC = {"proc": c.PROC_SUPER_MAGIC, "sysfs": c.SYSFS_MAGIC}
+_MAGIC = {"devpts": c.DEVPTS_SUPER_MAGIC, "proc": c.PROC_SUPER_MAGIC, "sysfs": c.SYSFS_MAGIC}
 _RDEV_OFFSET = 128
 
 
@@ -127,7 +127,7 @@ class FileCalls(State):
         kind, _, made = self.descriptor(context).kind.partition(" ")
         if kind not in _FILESYSTEMS or not made:
             refuse(errno.EINVAL)
-        mount = Mount(Node({}), kind, attributes)
+        mount = Mount(Node({"ptmx": Node()} if kind == "devpts" else {}), kind, attributes)
         return self.open("tree", Place(mount, mount.root))
 
     def _open_tree(self, directory: int, path: int, flags: int) -> int:

@@ -15,7 +15,7 @@ from haconiwa_core.testing.fake.files import Description, Files, Mount, Node, Pl
 
 HOST_FILES: dict[str, Description] = {
     "bin": {"sh": None, "true": None},
-    "dev": dict.fromkeys(("full", "null", "random", "tty", "urandom", "zero")),
+    "dev": dict.fromkeys(("full", "null", "ptmx", "random", "tty", "urandom", "zero")),
     "etc": {"passwd": None},
     "proc": {
         "self": {"timens_offsets": None},

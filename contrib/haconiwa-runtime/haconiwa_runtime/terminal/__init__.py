@@ -1,0 +1,1 @@
+"""Terminals of containers: kept by a broker, and sat at by people."""
