@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_apparmor import AppArmor
 from haconiwa_apparmor.kernel import open_procfs, set_exec_profile
@@ -15,9 +16,15 @@ from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
+if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
+    from haconiwa_core.isolation import Confined, Row
+
 _PROCFS = Slot("apparmor-procfs")
 _MODULE = "apparmor"
 """As /sys/kernel/security/lsm has it."""
+
+ACTIVATE = "add apparmor to lsm= on the kernel's command line, and mount securityfs"
 
 
 @hookimpl
@@ -36,12 +43,27 @@ def haconiwa_steps(feature: AppArmor, planning: Planning) -> Iterator[Step]:
     yield Step(Stage.CONFINE, set_exec_profile, _PROCFS, feature.profile, feature.mode)
 
 
+@hookimpl
+def haconiwa_isolation(feature: AppArmor | None, confined: Confined) -> Iterator[Row]:
+    """Read the profile back."""
+    from haconiwa_apparmor.isolation import row
+
+    yield row(feature, confined)
+
+
+@hookimpl
+def haconiwa_diagnose() -> Iterator[Diagnosis]:
+    """Say whether there are profiles to run under."""
+    from haconiwa_apparmor.diagnosis import diagnose
+    from haconiwa_core.host import gather
+
+    yield from diagnose(gather())
+
+
 def _problems(feature: AppArmor, host: HostFacts) -> Iterator[Problem]:
     if feature.profile == "unconfined":
         yield Problem("unconfined is no confinement", key="profile", hint="leave the section out")
     if _MODULE not in host.lsms:
         active = ", ".join(host.lsms) or "unknown, for securityfs is not mounted"
-        yield Problem(
-            f"AppArmor is not active on this host, whose security modules are {active}",
-            hint="add apparmor to lsm= on the kernel's command line, and mount securityfs",
-        )
+        text = f"AppArmor is not active on this host, whose security modules are {active}"
+        yield Problem(text, hint=ACTIVATE)

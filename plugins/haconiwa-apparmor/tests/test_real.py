@@ -6,7 +6,17 @@ from haconiwa_apparmor import AppArmor
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.feature import Feature
-from haconiwa_core.testing import needs_root, needs_security_module, run, run_attached, started
+from haconiwa_core.isolation import Confined
+from haconiwa_core.runtime.record import Process
+from haconiwa_core.testing import (
+    all_plugins,
+    needs_root,
+    needs_security_module,
+    plan_of,
+    run,
+    run_attached,
+    started,
+)
 
 pytestmark = [needs_root, needs_security_module("apparmor")]
 
@@ -58,3 +68,16 @@ def test_a_profile_that_is_not_loaded() -> None:
         run(AppArmor("haconiwa-no-such-profile"), command=["true"])
     assert (caught.value.plugin, caught.value.stage, caught.value.errno) == ("apparmor", "CONFINE", errno.ENOENT)
     assert "apparmor_parser" in caught.value.remedy
+
+
+def test_the_row_is_what_the_kernel_says(profiles: tuple[str, str]) -> None:
+    name, other = profiles
+    with started(AppArmor(name)) as running, Confined(Process.of(running.pid)) as confined:
+        inside = Path(f"/proc/{running.pid}/attr/apparmor/current").read_text().strip()
+        found, wrong, unasked = (
+            all_plugins().isolation("apparmor", feature, plan_of(), confined)
+            for feature in (AppArmor(name), AppArmor(other, mode="complain"), None)
+        )
+    assert [(row.in_force, row.state) for row in found] == [(inside, "holds")]
+    assert [(row.state, row.asked) for row in wrong] == [("fails", f"{other} (complain)")]
+    assert [row.state for row in unasked] == ["unasked"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_capabilities import Capabilities
 from haconiwa_capabilities.kernel import (
@@ -13,7 +14,7 @@ from haconiwa_capabilities.kernel import (
     set_secure_bits,
 )
 from haconiwa_capabilities.names import Capability, SecureBit, in_order, listed, mask_of
-from haconiwa_capabilities.sets import Numbers, every, explicit, wanted
+from haconiwa_capabilities.sets import Numbers, available_to, every, explicit, wanted
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import CapabilitySets
 from haconiwa_core.feature import Feature
@@ -21,6 +22,10 @@ from haconiwa_core.planning.context import Planning
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
 
 
 @hookimpl
@@ -40,7 +45,7 @@ def haconiwa_facts(feature: Capabilities, planning: Planning) -> Iterator[Capabi
 @hookimpl
 def haconiwa_steps(feature: Capabilities, planning: Planning) -> Iterator[Step]:
     """Limit the bounding set while the child is root, and all others when it is the container's user."""
-    available = _available(planning)
+    available = available_to(planning)
     sets = wanted(feature, planning.host, available)
     problems = [*_not_available(feature, sets.kept, available, planning), *_beyond_running(sets.kept, planning)]
     if problems:
@@ -58,12 +63,12 @@ def haconiwa_steps(feature: Capabilities, planning: Planning) -> Iterator[Step]:
     yield Step(Stage.CAPABILITIES, lower_sets, mask_of(sets.permitted), ambient, inheritable)
 
 
-def _available(planning: Planning) -> Numbers:
-    """Return what the child has before its set is limited: a user namespace gives all."""
-    host = planning.host
-    if planning.user_namespace:
-        return every(host)
-    return frozenset(number for number in every(host) if host.has_capability(number))
+@hookimpl
+def haconiwa_isolation(feature: Capabilities | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    """Read the sets back."""
+    from haconiwa_capabilities.isolation import rows
+
+    yield from rows(feature, plan, confined)
 
 
 def _not_available(feature: Capabilities, kept: Numbers, available: Numbers, planning: Planning) -> Iterator[Problem]:
@@ -83,6 +88,6 @@ def _beyond_running(kept: Numbers, planning: Planning) -> Iterator[Problem]:
     """Yield what a process is given that the container it is put into cannot have."""
     section = planning.running and planning.running.feature(Capabilities.section)
     if isinstance(section, Capabilities):
-        beyond = kept - wanted(section, planning.host, _available(planning)).kept
+        beyond = kept - wanted(section, planning.host, available_to(planning)).kept
         if beyond:
             yield Problem(f"not in the bounding set of the running container: {listed(beyond)}")

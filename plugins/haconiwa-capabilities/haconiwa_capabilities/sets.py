@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from haconiwa_capabilities import Capabilities
 from haconiwa_capabilities.names import DEFAULT, SecureBit, capability_of, unknown
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import HostFacts
+
+if TYPE_CHECKING:
+    from haconiwa_core.planning.context import Planning
 
 Numbers = frozenset[int]
 
@@ -45,6 +48,14 @@ class Sets(NamedTuple):
 def every(host: HostFacts) -> Numbers:
     """Return all capabilities that the kernel knows."""
     return frozenset(range(host.last_capability + 1))
+
+
+def available_to(planning: Planning) -> Numbers:
+    """Return what the child has before its set is limited: a user namespace gives all."""
+    host = planning.host
+    if planning.user_namespace:
+        return every(host)
+    return frozenset(number for number in every(host) if host.has_capability(number))
 
 
 def wanted(feature: Capabilities, host: HostFacts, available: Numbers) -> Sets:

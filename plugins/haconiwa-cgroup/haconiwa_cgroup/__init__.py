@@ -101,3 +101,11 @@ class Cgroup(Feature, Limits):
     controllers: Mapping[str, Mapping[str, bool | int | float | str]] | None = option(
         None, "options of controllers that other distributions provide"
     )
+    require: Literal["all", "best-effort"] = option(
+        "all", '"best-effort" leaves out limits whose controller this host lacks, and says so'
+    )
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether less than is asked for is good enough."""
+        return self.require == "best-effort"

@@ -12,7 +12,7 @@ from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.cgroups import ATTACHED
 
-_FIXED = ("devices", "name", "parent", "assign")
+_FIXED = ("devices", "name", "parent", "assign", "require")
 _RUNS = "while the container runs"
 
 

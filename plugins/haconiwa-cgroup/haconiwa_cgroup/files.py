@@ -67,12 +67,17 @@ def _write_limit(path: str, value: str, unit: int) -> None:
     if value == UNLIMITED:
         put(path, _NO_LIMIT_1 if end == ".limit_in_bytes" else value)
         found = read(path).strip()
-        compare(path, value, found == UNLIMITED or int(found) > _LARGE)
+        compare(path, value, is_unlimited(found))
         return
     _refuse_below_usage(path.removesuffix(end) + _USAGE[end], int(value))
     put(path, value)
     found = read(path).strip()
     compare(path, value, found.isdigit() and 0 <= int(value) - int(found) < unit)
+
+
+def is_unlimited(text: str) -> bool:
+    """Return whether what a file says is no limit."""
+    return text in (UNLIMITED, _NO_LIMIT_1) or (text.isdigit() and int(text) > _LARGE)
 
 
 def put(path: str, value: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -138,6 +139,17 @@ def fill_cpuset(folder: Path) -> None:
             (folder / file).write_text((folder.parent / file).read_text())
 
 
+def _owner(folder: Path) -> str:
+    """Return whose a directory is and whose the caller would have it, as the rest of a sentence."""
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return ", which is mounted read-only here"
+    status, caller = folder.stat(), os.geteuid()
+    if status.st_uid == caller:
+        return ""
+    mode = stat.S_IMODE(status.st_mode)
+    return f": it belongs to user {status.st_uid} (mode {mode:04o}), and was not delegated to user {caller}"
+
+
 def _down(top: str, base: str) -> Iterator[Path]:
     folder = Path(top)
     yield folder
@@ -161,5 +173,7 @@ def _explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        text = f"the caller may not change the control group {folder}"
-        raise StepError(error.errno or 0, text, _DELEGATE) from error
+        place = folder if folder.exists() else folder.parent
+        raise StepError(
+            error.errno or 0, f"the caller may not change the control group {place}{_owner(place)}", _DELEGATE
+        ) from error

@@ -102,6 +102,7 @@ class Layout:
         main: the hierarchy in which all of the container can be killed and frozen.
         written: what is written, in order.
         used: the hierarchy of each controller that has options.
+        left_out: what this host has no controller for, where the section can do without: option and controller.
 
     Raises:
         DefinitionError: this host cannot do it.
@@ -112,6 +113,7 @@ class Layout:
     options: Mapping[Target, Mapping[str, Any]]
     written: list[Written] = field(default_factory=list)
     used: dict[str, Hierarchy] = field(default_factory=dict)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     _problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -177,8 +179,7 @@ class Layout:
             return
         place = self.place_of(controller)
         if place is None:
-            text = f"this host has no controller {name}"
-            self._problems.append(Problem(text, key=first, hint=f"{_found(self.host)}; see /proc/cgroups"))
+            self._lacks(name, list(map(target.key, given)), "; see /proc/cgroups")
             return
         version = place.tree.version
         try:
@@ -198,6 +199,13 @@ class Layout:
                     return self.hierarchy(tree)
         return None
 
+    def _lacks(self, controller: str, keys: list[str], more: str = "") -> None:
+        if self.feature.is_lenient:
+            self.left_out += [(key, controller) for key in keys]
+        else:
+            text = f"this host has no controller {controller}"
+            self._problems.append(Problem(text, key=keys[0], hint=f"{_found(self.host)}{more}"))
+
     def _collect_raw(self) -> None:
         for file, line in (self.feature.raw or {}).items():
             owner = file.partition(".")[0]
@@ -212,8 +220,7 @@ class Layout:
                 if owner in tree.controllers or (owner == "cgroup" and tree.version == 2)
             ]
             if not trees:
-                text = f"this host has no controller {owner}"
-                self._problems.append(Problem(text, key=key, hint=_found(self.host)))
+                self._lacks(owner, [key])
                 continue
             kernels = owner if trees[0].version == 2 and owner != "cgroup" else ""
             write = write_line if " " in line else write_exactly
@@ -238,7 +245,7 @@ def assigned(feature: Cgroup, host: HostFacts) -> list[tuple[str, str]]:
     problems = [
         Problem("an existing group is nobody's to change", key=item.name, hint="leave it out, or leave out assign")
         for item in fields(feature)
-        if item.name != "assign" and getattr(feature, item.name) is not None
+        if item.name not in ("assign", "require") and getattr(feature, item.name) is not None
     ]
     places: dict[str, str] = {}
     for index, text in enumerate(feature.assign or ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from haconiwa_cgroup import Cgroup, groups
 from haconiwa_cgroup.changes import changes
@@ -18,6 +19,10 @@ from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
+
 _NAME, _DIRECTORY = Slot("name"), Slot("directory")
 
 
@@ -29,7 +34,7 @@ def haconiwa_feature() -> type[Feature]:
 
 @hookimpl
 def haconiwa_facts(feature: Cgroup, planning: Planning) -> Iterator[Fact]:
-    """Tell where all of the container can be killed, and where the kernel counts whom it killed for memory."""
+    """Tell where all of the container can be killed, and where the kernel counts what it has refused it."""
     if feature.assign is not None:
         return
     layout = layout_of(feature, planning.host)
@@ -38,11 +43,18 @@ def haconiwa_facts(feature: Cgroup, planning: Planning) -> Iterator[Fact]:
     yield CgroupPlace(main.base, group, unified=main.tree.version == 2)
     memory = layout.used.get("memory")
     if memory and memory.tree.version == 1:
-        yield Counter("oom", memory.base, group, f"{FIRST}/memory.oom_control", "oom_kill")
+        yield Counter("oom", memory.base, group, (f"{FIRST}/memory.oom_control",), "oom_kill")
     elif memory:
         # What is attached may be killed for a limit of its own.
         leaf = f"{FIRST}/" if "memory" in layout.controllers(memory, ATTACHED) else ""
-        yield Counter("oom", memory.base, group, f"{leaf}memory.events", "oom_kill")
+        yield Counter("oom", memory.base, group, (f"{leaf}memory.events",), "oom_kill")
+    pids = layout.used.get("pids")
+    if pids:
+        # Before Linux 6.11, and in version 1, it is counted where a process was refused; since then where the limit
+        # lies, and what is attached may have one of its own.
+        common = pids.tree.version == 2 and "pids" not in layout.controllers(pids, ATTACHED)
+        files = (f"{FIRST}/pids.events", *(("pids.events",) if common else ()))
+        yield Counter("pids", pids.base, group, files, "max")
 
 
 @hookimpl
@@ -54,6 +66,8 @@ def haconiwa_steps(feature: Cgroup, planning: Planning) -> Iterator[Step]:
         return
     layout = layout_of(feature, planning.host)
     group = group_of(feature)
+    for key, controller in layout.left_out:
+        planning.warn(f"{feature.section}.{key}: best effort: left out, this host has no controller {controller}")
     for hierarchy in layout.hierarchies:
         if planning.entry == "start":
             yield from _making(layout, hierarchy, group)
@@ -82,6 +96,14 @@ def haconiwa_status(feature: Cgroup, name: str) -> Mapping[str, object] | None:
     from haconiwa_cgroup.usage import usage_of
 
     return usage_of(feature, name)
+
+
+@hookimpl
+def haconiwa_isolation(feature: Cgroup | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    """Read back what is written in the groups in which the process really is."""
+    from haconiwa_cgroup.isolation import rows
+
+    yield from rows(feature, plan, confined)
 
 
 def group_of(feature: Cgroup) -> str | Slot:

@@ -241,17 +241,22 @@ def test_what_is_attached_makes_nothing(layout: str, leaf: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "feature", "file"),
+    ("layout", "feature", "counters"),
     [
-        ("version 2", Cgroup(memory="1M"), "memory.events"),
-        ("version 2", Cgroup(memory="1M", exec=Limits(memory="1M")), "first/memory.events"),
-        ("hybrid", Cgroup(memory="1M"), "first/memory.oom_control"),
-        ("version 2", Cgroup(pids=5), None),
+        ("version 2", Cgroup(memory="1M"), {"oom": ["memory.events"]}),
+        ("version 2", Cgroup(memory="1M", exec=Limits(memory="1M")), {"oom": ["first/memory.events"]}),
+        ("hybrid", Cgroup(memory="1M"), {"oom": ["first/memory.oom_control"]}),
+        ("version 2", Cgroup(pids=5), {"pids": ["first/pids.events", "pids.events"]}),
+        ("version 2", Cgroup(pids=5, exec=Limits(pids=1)), {"pids": ["first/pids.events"]}),
+        ("hybrid", Cgroup(pids=5, memory="1M"), {"oom": ["first/memory.oom_control"], "pids": ["first/pids.events"]}),
+        ("version 2", Cgroup(cpu=0.5), {}),
+        ("version 2", Cgroup(assign=["/batch"]), {}),
     ],
 )
-def test_who_was_killed_for_memory_is_counted(layout: str, feature: Cgroup, file: str | None) -> None:
-    counters = list(plan_of(feature, host=on(layout)).facts.all(Counter))
-    assert [(item.reason, item.file, item.field) for item in counters] == ([("oom", file, "oom_kill")] if file else [])
+def test_what_the_kernel_refuses_is_counted(layout: str, feature: Cgroup, counters: dict[str, list[str]]) -> None:
+    found = list(plan_of(feature, host=on(layout)).facts.all(Counter))
+    assert {item.reason: list(item.files) for item in found} == counters
+    assert {item.reason: item.field for item in found}.items() <= {"oom": "oom_kill", "pids": "max"}.items()
 
 
 # Where it lies.

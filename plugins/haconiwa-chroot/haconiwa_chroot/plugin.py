@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_chroot import Chroot
 from haconiwa_core import linux
@@ -15,6 +16,10 @@ from haconiwa_core.planning.context import Planning
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
 
 _DEMANDS = {
     "pivot": "pivot_root",
@@ -45,6 +50,14 @@ def haconiwa_steps(feature: Chroot, planning: Planning) -> Iterator[Step]:
         yield from _mounted(feature, planning, path)
     else:
         yield from _plain(feature, planning, path)
+
+
+@hookimpl
+def haconiwa_isolation(feature: Chroot | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    """Read the root back."""
+    from haconiwa_chroot.isolation import rows
+
+    yield from rows(feature, plan, confined)
 
 
 def _mounted(feature: Chroot, planning: Planning, path: str) -> Iterator[Step]:

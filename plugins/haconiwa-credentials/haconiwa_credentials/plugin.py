@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -18,7 +18,13 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_credentials import Credentials
 
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
+
 Found = TypeVar("Found")
+
+_DATABASES = {"user": "passwd", "group": "group"}
 
 
 @hookimpl
@@ -45,11 +51,20 @@ def haconiwa_steps(feature: Credentials, planning: Planning) -> Iterator[Step]:
         yield Step(Stage.CREDENTIALS, linux.set_uid, uid)
 
 
+@hookimpl
+def haconiwa_isolation(feature: Credentials | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    """Read users and groups back."""
+    from haconiwa_credentials.isolation import rows
+
+    yield from rows(feature, plan, confined)
+
+
 class _Lookup:
     """Names turned into numbers, and the problems met on the way."""
 
     def __init__(self, feature: Credentials, planning: Planning) -> None:
         self._feature = feature
+        self._planning = planning
         self._initial = planning.initial_ids
         self.problems: list[Problem] = []
         self._users: Mapping[str, tuple[int, int]] = planning.host.users
@@ -83,8 +98,18 @@ class _Lookup:
     def _find(self, name: str, known: Mapping[str, Found], key: str, what: str, default: Found) -> Found:
         if name not in known:
             where = "the root" if self._feature.lookup == "root" else "the host"
-            self.problems.append(Problem(f"{where} has no {what} {name!r}", key=key, hint=suggestion(name, known)))
+            text = f"{where} has no {what} {name!r} in /etc/{_DATABASES[what]}"
+            hint = suggestion(name, known) or self._elsewhere(name, what) or "give its number"
+            self.problems.append(Problem(text, key=key, hint=hint))
         return known.get(name, default)
+
+    def _elsewhere(self, name: str, what: str) -> str:
+        """Return advice for a name of the host's that the root does not have, "" for any other."""
+        host = self._planning.host
+        number = host.users.get(name, (None,))[0] if what == "user" else host.groups.get(name)
+        if self._feature.lookup != "root" or number is None:
+            return ""
+        return f'the host has it, as {number}: give that number, or lookup = "host"'
 
 
 def _not_permitted(planning: Planning, uid: int, gid: int, groups: Sequence[int]) -> Iterator[Problem]:

@@ -44,9 +44,9 @@ def test_groups_are_emptied_where_none_are_wanted() -> None:
 @pytest.mark.parametrize(
     ("options", "key", "text", "hint"),
     [
-        ({"uid": "alise"}, "uid", "the host has no user 'alise'", 'did you mean "alice"?'),
-        ({"gid": "www"}, "gid", "the host has no group 'www'", ""),
-        ({"groups": [0, "none"]}, "groups[1]", "the host has no group 'none'", ""),
+        ({"uid": "alise"}, "uid", "the host has no user 'alise' in /etc/passwd", 'did you mean "alice"?'),
+        ({"gid": "www"}, "gid", "the host has no group 'www' in /etc/group", "give its number"),
+        ({"groups": [0, "none"]}, "groups[1]", "the host has no group 'none' in /etc/group", "give its number"),
     ],
 )
 def test_unknown_names(options: dict[str, object], key: str, text: str, hint: str) -> None:

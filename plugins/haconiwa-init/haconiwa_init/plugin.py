@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact, Namespace, Wrapper
@@ -15,6 +16,11 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_init import Init
 from haconiwa_init.kernel import adopt_orphans, open_program
+
+if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
 
 _PROGRAM = Slot("init-program")
 
@@ -42,3 +48,19 @@ def haconiwa_steps(feature: Init, planning: Planning) -> Iterator[Step]:
     pid = planning.facts.get(Namespace, "pid")
     if pid is None or pid.joined:
         yield Step(Stage.IDENTITY, adopt_orphans)
+
+
+@hookimpl
+def haconiwa_isolation(feature: Init | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    """Read back which program runs."""
+    from haconiwa_init.isolation import row
+
+    yield row(feature, plan, confined)
+
+
+@hookimpl
+def haconiwa_diagnose() -> Iterator[Diagnosis]:
+    """Say whether the program is there that is used where a definition names none."""
+    from haconiwa_init.diagnosis import diagnose
+
+    yield from diagnose()

@@ -73,7 +73,8 @@ def allow_open_file(ruleset: Slot, file: Slot, access: int) -> Operations:
         file: the file's.
         access: FileAccess that a file can have.
     """
-    yield _allow_beneath(ruleset, file, access)
+    # What lies in no file system, as a memory file does, is never denied, and cannot be named.
+    yield _allow_beneath(ruleset, file, access)._replace(accept=(errno.EBADFD,))
 
 
 @lowers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import NoNewPrivileges, Wrapper
@@ -18,6 +19,10 @@ from haconiwa_landlock.asked import denied_files, grants, ports
 from haconiwa_landlock.checks import may_not_restrict, unknown_to_kernel, without_effect
 from haconiwa_landlock.kernel import allow_open_file, allow_path, allow_port, create_ruleset, restrict_self
 from haconiwa_landlock.rights import GROUPS, FileAccess, PortAccess, ScopeFlag, union
+
+if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
+    from haconiwa_core.isolation import Row
 
 _RULESET = Slot("landlock-ruleset")
 
@@ -54,6 +59,23 @@ def haconiwa_steps(feature: Landlock, planning: Planning) -> Iterator[Step]:
 def haconiwa_check(plan: Plan) -> Iterator[Problem]:
     """Refuse a user who may not restrict itself: who it is and what it may, only the finished plan tells."""
     yield from may_not_restrict(plan)
+
+
+@hookimpl
+def haconiwa_isolation(feature: Landlock | None) -> Iterator[Row]:
+    """Say that nothing can be read back."""
+    from haconiwa_landlock.isolation import rows
+
+    yield from rows(feature)
+
+
+@hookimpl
+def haconiwa_diagnose() -> Iterator[Diagnosis]:
+    """Say which version of the interface there is, and what it lacks."""
+    from haconiwa_core.host import gather
+    from haconiwa_landlock.diagnosis import diagnose
+
+    yield from diagnose(gather())
 
 
 def _by_path(feature: Landlock) -> dict[str, FileAccess]:

@@ -23,7 +23,7 @@ def bind(item: Bind, index: int, planning: Planning) -> Iterator[Step]:
     """Take the source as a detached tree, so that no path of the container is followed to it."""
     tree = Slot(f"bind-{index}")
     source = planning.host_path(item.source)
-    yield Step(planning.trees_from, linux.open_tree, source, item.recursive, _attributes(item), into=tree)
+    yield Step(planning.trees_from, linux.open_tree, source, item.recursive, attributes_of(item), into=tree)
     yield mounting(linux.attach_below_root, tree, item.target)
 
 
@@ -33,7 +33,7 @@ def tmpfs(item: Tmpfs) -> Iterator[Step]:
     options = [("mode", f"{item.mode:04o}")]
     if item.size:
         options.append(("size", item.size))
-    yield mounting(linux.make_filesystem, "tmpfs", tuple(options), _attributes(item), into=made)
+    yield mounting(linux.make_filesystem, "tmpfs", tuple(options), attributes_of(item), into=made)
     yield mounting(linux.attach_below_root, made, item.target)
 
 
@@ -57,7 +57,8 @@ def overlay(item: Overlay, planning: Planning) -> Iterator[Step]:
     yield mounting(linux.attach_below_root, made, item.target)
 
 
-def _attributes(item: Bind | Tmpfs) -> MountAttribute:
+def attributes_of(item: Bind | Tmpfs) -> MountAttribute:
+    """Return the MOUNT_ATTR_* bits of a mount."""
     wanted = {
         MOUNT_ATTR_RDONLY: item.read_only,
         MOUNT_ATTR_NOSUID: item.nosuid,

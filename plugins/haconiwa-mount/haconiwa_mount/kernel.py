@@ -87,7 +87,7 @@ KERNEL_FILESYSTEMS = {
 }
 """By option of the feature."""
 
-_DEV = KernelFilesystem("tmpfs", "/dev", options=(("mode", "0755"), ("size", "64k")))
+DEV = KernelFilesystem("tmpfs", "/dev", options=(("mode", "0755"), ("size", "64k")))
 
 
 def devices(planning: Planning, with_terminals: bool) -> Iterator[Step]:
@@ -96,7 +96,7 @@ def devices(planning: Planning, with_terminals: bool) -> Iterator[Step]:
     The host's devices are bound, read-only so that their modes cannot be changed: a user
     namespace may not make device files, and one way serves both.
     """
-    yield from _DEV.steps()
+    yield from DEV.steps()
     attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
     for name in DEVICES:
         tree = Slot(f"device-{name}")

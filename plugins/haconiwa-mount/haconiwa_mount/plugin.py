@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -18,7 +19,11 @@ from haconiwa_mount.below_root import mounting
 from haconiwa_mount.checks import problems_of
 from haconiwa_mount.files import bind, overlay, tmpfs
 from haconiwa_mount.findings import findings_of
-from haconiwa_mount.kernel import KERNEL_FILESYSTEMS, MASKED, READ_ONLY, devices
+from haconiwa_mount.kernel import KERNEL_FILESYSTEMS, devices
+from haconiwa_mount.protection import masked, read_only
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
 
 
 @hookimpl
@@ -55,6 +60,14 @@ def haconiwa_findings(plan: Plan) -> Iterator[Finding]:
     yield from findings_of(plan)
 
 
+@hookimpl
+def haconiwa_isolation(feature: Mount | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    """Read the mounts back."""
+    from haconiwa_mount.isolation import rows
+
+    yield from rows(feature, plan, confined)
+
+
 def _mounts(feature: Mount, planning: Planning) -> Iterator[Step]:
     wanted: list[tuple[str, Iterator[Step]]] = []
     for option, filesystem in KERNEL_FILESYSTEMS.items():
@@ -71,10 +84,9 @@ def _mounts(feature: Mount, planning: Planning) -> Iterator[Step]:
 
 
 def _protections(feature: Mount) -> Iterator[Step]:
-    kernel = feature.proc or feature.sysfs
-    for path in (MASKED if kernel else ()) if feature.masked is None else feature.masked:
+    for path in masked(feature):
         yield mounting(linux.mask, path)
-    for path in (READ_ONLY if kernel else ()) if feature.read_only is None else feature.read_only:
+    for path in read_only(feature):
         yield mounting(linux.make_path_read_only, path)
 
 

@@ -18,4 +18,4 @@ def _steps(feature: CgroupNamespace, _planning: Planning) -> Iterator[Step]:
         yield Step(Stage.SETTLE, linux.unshare, feature.flag, after=(CgroupPlace,))
 
 
-haconiwa_feature, haconiwa_facts, haconiwa_steps = namespace_hooks(CgroupNamespace, steps=_steps)
+haconiwa_feature, haconiwa_facts, haconiwa_steps, haconiwa_isolation = namespace_hooks(CgroupNamespace, steps=_steps)

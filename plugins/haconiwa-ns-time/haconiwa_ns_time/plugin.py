@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -11,6 +12,10 @@ from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_ns_time import TimeNamespace
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
 
 _OFFSETS = "/proc/self/timens_offsets"
 
@@ -28,4 +33,12 @@ def _steps(feature: TimeNamespace, planning: Planning) -> Iterator[Step]:
         yield Step(Stage.ENTER, linux.write_kernel_file, _OFFSETS, text)
 
 
-haconiwa_feature, haconiwa_facts, haconiwa_steps = namespace_hooks(TimeNamespace, steps=_steps)
+def _rows(feature: TimeNamespace | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    from haconiwa_ns_time.isolation import rows
+
+    yield from rows(feature, plan, confined)
+
+
+haconiwa_feature, haconiwa_facts, haconiwa_steps, haconiwa_isolation = namespace_hooks(
+    TimeNamespace, steps=_steps, rows=_rows
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -14,6 +15,10 @@ from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_ns_user import UserNamespace
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.plan import Plan
 
 _RANGES_LIMIT = 340
 _IDS = 2**32
@@ -72,4 +77,12 @@ def _refuse_maps_of_others(feature: UserNamespace) -> None:
         raise DefinitionError([Problem("cannot be set in a namespace that is joined", key=key) for key in given])
 
 
-haconiwa_feature, haconiwa_facts, haconiwa_steps = namespace_hooks(UserNamespace, facts=_facts, steps=_steps)
+def _rows(feature: UserNamespace | None, plan: Plan, confined: Confined) -> Iterator[Row]:
+    from haconiwa_ns_user.isolation import rows
+
+    yield from rows(feature, plan, confined)
+
+
+haconiwa_feature, haconiwa_facts, haconiwa_steps, haconiwa_isolation = namespace_hooks(
+    UserNamespace, facts=_facts, steps=_steps, rows=_rows
+)

@@ -43,3 +43,11 @@ class Rlimit(Feature):
     nice: Limit = option(None, "20 minus the lowest nice value")
     rtprio: Limit = option(None, "highest real-time priority")
     rttime: Limit = option(None, "CPU time without a blocking call under real-time policy, in microseconds")
+    require: Literal["all", "best-effort"] = option(
+        "all", '"best-effort" lowers what the caller may not raise to his own hard limit, and says so'
+    )
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether less than is asked for is good enough."""
+        return self.require == "best-effort"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
-from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -14,29 +13,13 @@ from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
-from haconiwa_rlimit import Rlimit, Value
+from haconiwa_rlimit import Rlimit
+from haconiwa_rlimit.limits import Limit, bounds, given, resource_of
 from haconiwa_rlimit.steps import limit_processes
 
-
-class Resource(IntEnum):
-    """Numbers of <asm-generic/resource.h>."""
-
-    RLIMIT_CPU = 0
-    RLIMIT_FSIZE = 1
-    RLIMIT_DATA = 2
-    RLIMIT_STACK = 3
-    RLIMIT_CORE = 4
-    RLIMIT_RSS = 5
-    RLIMIT_NPROC = 6
-    RLIMIT_NOFILE = 7
-    RLIMIT_MEMLOCK = 8
-    RLIMIT_AS = 9
-    RLIMIT_LOCKS = 10
-    RLIMIT_SIGPENDING = 11
-    RLIMIT_MSGQUEUE = 12
-    RLIMIT_NICE = 13
-    RLIMIT_RTPRIO = 14
-    RLIMIT_RTTIME = 15
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.planning.context import Planning
 
 
 @hookimpl
@@ -46,50 +29,53 @@ def haconiwa_feature() -> type[Feature]:
 
 
 @hookimpl
-def haconiwa_steps(feature: Rlimit) -> Iterator[Step]:
+def haconiwa_steps(feature: Rlimit, planning: Planning) -> Iterator[Step]:
     """Set each limit that is given."""
     problems = []
-    for name in _given(feature):
-        soft, hard = _limits(feature, name)
-        if soft > hard:
+    for name, asked in given(feature).items():
+        if asked.soft > asked.hard:
             problems.append(Problem("the soft limit is above the hard limit", key=name))
-        yield Step(Stage.LIMITS, linux.set_limit, _resource(name), soft, hard)
+        yield Step(Stage.LIMITS, linux.set_limit, resource_of(name), *_possible(feature, name, planning))
     if problems:
         raise DefinitionError(problems)
 
 
 @hookimpl
 def haconiwa_update(old: Rlimit, new: Rlimit) -> Iterator[Step]:
-    """Change limits that the container was started with, for all of its processes."""
+    """Change limits that the container was started with, for all of its processes, to exactly what is asked for."""
+    before, after = given(old), given(new)
     problems = [
         Problem(
             "cannot be set or taken back while the container runs",
             key=name,
             hint="give it when the container is started; its value can change then",
         )
-        for name in sorted(set(_given(old)) ^ set(_given(new)))
+        for name in sorted(before.keys() ^ after.keys())
     ]
+    if old.require != new.require:
+        problems.append(Problem("cannot change while the container runs", key="require"))
     if problems:
         raise DefinitionError(problems)
-    for name in _given(new):
-        if _limits(old, name) != _limits(new, name):
-            values = (-1 if value == RLIM_INFINITY else value for value in _limits(new, name))
-            yield Step(Stage.ADOPT, limit_processes, Slot("directory"), _resource(name), *values)
+    for name, limit in after.items():
+        if before[name] != limit:
+            values = (-1 if value == RLIM_INFINITY else value for value in limit)
+            yield Step(Stage.ADOPT, limit_processes, Slot("directory"), resource_of(name), *values)
 
 
-def _given(feature: Rlimit) -> list[str]:
-    return [item.name for item in fields(feature) if getattr(feature, item.name) is not None]
+@hookimpl
+def haconiwa_isolation(feature: Rlimit | None, confined: Confined) -> Iterator[Row]:
+    """Read the limits back."""
+    from haconiwa_rlimit.isolation import rows
+
+    yield from rows(feature, confined)
 
 
-def _resource(name: str) -> Resource:
-    return Resource[f"RLIMIT_{name.rstrip('_').upper()}"]
-
-
-def _limits(feature: Rlimit, name: str) -> tuple[int, int]:
-    limit = getattr(feature, name)
-    soft, hard = map(_number, limit if isinstance(limit, tuple) else (limit, limit))
-    return soft, hard
-
-
-def _number(value: Value) -> int:
-    return RLIM_INFINITY if isinstance(value, str) else value
+def _possible(feature: Rlimit, name: str, planning: Planning) -> Limit:
+    """Return what is set for what was asked; less, and a warning of it, where that is good enough."""
+    asked = given(feature)[name]
+    hard = bounds(planning).get(resource_of(name), asked.hard)
+    if not feature.is_lenient or hard >= asked.hard:
+        return asked
+    limit = asked.within(hard)
+    planning.warn(f"{feature.section}.{name}: best effort: {limit} of {asked}, which the caller may not raise")
+    return limit

@@ -12,8 +12,8 @@ from haconiwa_core.operation import Buffer, Operation
 
 _SELF = 0
 _PRIO_PROCESS = 0
-_IOPRIO_WHO_PROCESS = 1
-_IOPRIO_CLASS_SHIFT = 13
+WHO_PROCESS = 1
+IO_CLASS_SHIFT = 13
 _MASK_SIZE = 1024
 # struct sched_attr, as it was first.
 _ATTRIBUTES_SIZE = 48
@@ -125,9 +125,9 @@ def set_io_priority(io_class: int, level: int) -> Operations:
         io_class: an IOPRIO_CLASS_* number.
         level: 0 (highest) to 7; 0 for IOPRIO_CLASS_IDLE.
     """
-    value = io_class << _IOPRIO_CLASS_SHIFT | level
-    yield Operation(Call.ioprio_set, (_IOPRIO_WHO_PROCESS, _SELF, value))
-    yield Operation(Call.ioprio_get, (_IOPRIO_WHO_PROCESS, _SELF), returns=value)
+    value = io_class << IO_CLASS_SHIFT | level
+    yield Operation(Call.ioprio_set, (WHO_PROCESS, _SELF, value))
+    yield Operation(Call.ioprio_get, (WHO_PROCESS, _SELF), returns=value)
 
 
 def _set_attributes(

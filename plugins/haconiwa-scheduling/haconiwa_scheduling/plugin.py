@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError, Problem
@@ -15,6 +16,7 @@ from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_scheduling import LAST_CPU, Scheduling
+from haconiwa_scheduling.asked import cpus_of, io_level_of, ranges_of
 from haconiwa_scheduling.kernel import (
     IoClass,
     Policy,
@@ -25,12 +27,14 @@ from haconiwa_scheduling.kernel import (
     set_policy,
 )
 
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
+
 _IO_CLASSES = {
     "realtime": IoClass.IOPRIO_CLASS_RT,
     "best-effort": IoClass.IOPRIO_CLASS_BE,
     "idle": IoClass.IOPRIO_CLASS_IDLE,
 }
-_MIDDLE_LEVEL = 4
 _LEAST_RUNTIME = 1024
 
 _USED_WITH = {
@@ -62,7 +66,7 @@ def haconiwa_steps(feature: Scheduling, planning: Planning) -> Iterator[Step]:
     if feature.oom_score_adj is not None:
         yield Step(Stage.ADOPT, linux.set_oom_score_adj, Slot("target"), feature.oom_score_adj)
     if feature.affinity is not None:
-        yield Step(Stage.LIMITS, set_affinity, _cpus(feature))
+        yield Step(Stage.LIMITS, set_affinity, cpus_of(feature))
     if feature.policy == "deadline":
         runtime, deadline = feature.runtime or 0, feature.deadline or 0
         yield Step(Stage.LIMITS, set_deadline, runtime, deadline, feature.period or deadline)
@@ -72,8 +76,15 @@ def haconiwa_steps(feature: Scheduling, planning: Planning) -> Iterator[Step]:
     elif feature.nice is not None:
         yield Step(Stage.LIMITS, set_nice, feature.nice)
     if feature.ioprio is not None:
-        level = _MIDDLE_LEVEL if feature.ioprio_level is None else feature.ioprio_level
-        yield Step(Stage.LIMITS, set_io_priority, _IO_CLASSES[feature.ioprio], 0 if feature.ioprio == "idle" else level)
+        yield Step(Stage.LIMITS, set_io_priority, _IO_CLASSES[feature.ioprio], io_level_of(feature))
+
+
+@hookimpl
+def haconiwa_isolation(feature: Scheduling | None, confined: Confined) -> Iterator[Row]:
+    """Read it back."""
+    from haconiwa_scheduling.isolation import rows
+
+    yield from rows(feature, confined)
 
 
 def _policy_problems(feature: Scheduling) -> Iterator[Problem]:
@@ -101,7 +112,7 @@ def _affinity_problems(feature: Scheduling) -> Iterator[Problem]:
         yield Problem("a process of the policy deadline runs on all CPUs", key="affinity")
     if not feature.affinity:
         yield Problem("names no CPU", key="affinity")
-    for first, last in _ranges(feature):
+    for first, last in ranges_of(feature):
         if first > last:
             yield Problem(f"the range {first}-{last} is backwards", key="affinity")
         elif last > LAST_CPU:
@@ -129,17 +140,3 @@ def _not_possible(feature: Scheduling, planning: Planning) -> Iterator[Problem]:
         yield Problem(
             f"{starter} starts the command, but a process of the policy deadline makes no others", key="policy"
         )
-
-
-def _cpus(feature: Scheduling) -> tuple[int, ...]:
-    return tuple(sorted({cpu for first, last in _ranges(feature) for cpu in range(first, last + 1)}))
-
-
-def _ranges(feature: Scheduling) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last CPU of each part of the affinity."""
-    if not isinstance(feature.affinity, str):
-        yield from ((cpu, cpu) for cpu in feature.affinity or ())
-        return
-    for part in feature.affinity.split(","):
-        first, _, last = part.partition("-")
-        yield int(first), int(last or first)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from signal import SIGSYS
 from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import DefinitionError, Problem
-from haconiwa_core.facts import NoNewPrivileges
+from haconiwa_core.facts import EndingSignal, Fact, NoNewPrivileges
 from haconiwa_core.feature import Feature
 from haconiwa_core.finding import Finding
 from haconiwa_core.operation import Slot
@@ -19,6 +20,8 @@ from haconiwa_seccomp.handling import start_handler
 from haconiwa_seccomp.kernel import load_filter, load_filter_with_handler
 
 if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
+    from haconiwa_core.isolation import Confined, Row
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
 
@@ -34,6 +37,13 @@ _LOG = Finding("SECCOMP-LOG", "the filter denies nothing, it only logs", _WHY, "
 def haconiwa_feature() -> type[Feature]:
     """Give the section's type."""
     return Seccomp
+
+
+@hookimpl
+def haconiwa_facts(feature: Seccomp) -> Iterator[Fact]:
+    """Tell by which signal a filter ends a process."""
+    if not feature.log:
+        yield EndingSignal("seccomp", SIGSYS)
 
 
 @hookimpl
@@ -76,6 +86,23 @@ def haconiwa_findings(plan: Plan) -> Iterator[Finding]:
         yield _MISSING
     elif isinstance(section, Seccomp) and section.log:
         yield _LOG
+
+
+@hookimpl
+def haconiwa_isolation(feature: Seccomp | None, confined: Confined) -> Iterator[Row]:
+    """Read back that there is a filter."""
+    from haconiwa_seccomp.isolation import rows
+
+    yield from rows(feature, confined)
+
+
+@hookimpl
+def haconiwa_diagnose() -> Iterator[Diagnosis]:
+    """Say whether filters can be compiled, and what they may answer."""
+    from haconiwa_core.host import gather
+    from haconiwa_seccomp.diagnosis import diagnose
+
+    yield from diagnose(gather())
 
 
 def _filter(feature: Seccomp, planning: Planning) -> tuple[bytes, int]:

@@ -1,5 +1,6 @@
 """Options, the place of the filter, and what is refused while planning."""
 
+import signal
 import sys
 from typing import Any, get_args
 
@@ -9,7 +10,7 @@ from haconiwa_seccomp.libseccomp import names, number_of
 from hypothesis import given, settings, strategies as st
 
 from haconiwa_core.errors import Problem
-from haconiwa_core.facts import Namespace, NoNewPrivileges, Wrapper
+from haconiwa_core.facts import EndingSignal, Namespace, NoNewPrivileges, Wrapper
 from haconiwa_core.linux import bpf
 from haconiwa_core.linux.constants import CLONE_NEWUSER
 from haconiwa_core.operation import Slot
@@ -48,6 +49,12 @@ def test_it_needs_a_right_or_that_none_can_be_gained() -> None:
     assert problem.hint == f"add {providers_of('NoNewPrivileges')[0]}"
     assert problems_of(Seccomp(), host=USER, facts=LAST) == ()
     assert problems_of(Seccomp(), host=USER, facts=(Namespace("user", CLONE_NEWUSER),)) == ()
+
+
+@pytest.mark.parametrize(("feature", "told"), [(Seccomp(), True), (Seccomp(log=True), False)])
+def test_the_signal_that_a_filter_ends_by_is_told(feature: Seccomp, told: bool) -> None:
+    found = list(plan_of(feature, host=host()).facts.all(EndingSignal))
+    assert found == ([EndingSignal("seccomp", signal.SIGSYS)] if told else [])
 
 
 @pytest.mark.parametrize("entry", ["start", "attach"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Namespace
@@ -16,6 +17,9 @@ from haconiwa_core.steps import Step
 from haconiwa_sysctl import Sysctl
 from haconiwa_sysctl.kernel import open_parameters, set_parameter
 from haconiwa_sysctl.names import IPC, NAMES, NET_CORE, USER, name_of, namespace_of, path_of
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
 
 _PARAMETERS = Slot("sysctls")
 
@@ -35,6 +39,14 @@ def haconiwa_steps(feature: Sysctl, planning: Planning) -> Iterator[Step]:
     yield Step(Stage.PREPARE, open_parameters, into=_PARAMETERS)
     for name, value in feature.values.items():
         yield Step(Stage.IDENTITY, set_parameter, _PARAMETERS, path_of(name), str(value))
+
+
+@hookimpl
+def haconiwa_isolation(feature: Sysctl | None, confined: Confined) -> Iterator[Row]:
+    """Read the parameters back."""
+    from haconiwa_sysctl.isolation import rows
+
+    yield from rows(feature, confined)
 
 
 def _problems(feature: Sysctl, planning: Planning) -> Iterator[Problem]:

@@ -62,7 +62,7 @@ def write_set(file: Parts, value: str) -> None:
         raise
     folder, name = os.path.split(path)
     effective = next(item for item in _EFFECTIVE[name] if os.path.exists(os.path.join(folder, item)))
-    if _numbers(read(os.path.join(folder, effective)).strip()) != _numbers(value):
+    if numbers_in(read(os.path.join(folder, effective)).strip()) != numbers_in(value):
         raise refusal
 
 
@@ -74,6 +74,7 @@ def _listed(text: str, key: str) -> str:
     return text
 
 
-def _numbers(text: str) -> set[int]:
+def numbers_in(text: str) -> set[int]:
+    """Return the numbers of a list such as "0-3,6"."""
     ranges = [part.partition("-") for part in text.split(",") if part]
     return {number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)}

@@ -62,7 +62,7 @@ def write_devices(file: Parts, value: str) -> None:
     """
     *group, _ = file
     folder = os.path.join(*group)
-    rules = sorted(map(str, _resolved(value)))
+    rules = sorted(map(str, resolved(value)))
     try:
         put(os.path.join(folder, "devices.deny"), "a")
     except PermissionError as error:
@@ -84,10 +84,10 @@ def attach_devices(file: Parts, value: str) -> None:
         StepError: a path is no device.
         OSError: the kernel refuses.
     """
-    attach_device_rules(os.path.join(*file), _resolved(value))
+    attach_device_rules(os.path.join(*file), resolved(value))
 
 
-def _resolved(text: str) -> list[Rule]:
+def resolved(text: str) -> list[Rule]:
     """Return a rule for each device that is named, with all that is allowed of it."""
     allowed: dict[tuple[str, str, str], str] = {}
     for line in text.splitlines():

@@ -73,7 +73,7 @@ def write_device(file: Parts, value: str) -> None:
         OSError: the kernel refuses, or has taken another value.
     """
     device, *limits = value.split()
-    numbers = _numbers(device)
+    numbers = device_number(device)
     path = os.path.join(*file)
     try:
         put(path, " ".join([numbers, *limits]))
@@ -96,7 +96,12 @@ def _pairs(words: Sequence[str]) -> dict[str, object]:
     return {name: int(value) if value.isdigit() else value for name, value in pairs}
 
 
-def _numbers(device: str) -> str:
+def device_number(device: str) -> str:
+    """Return "major:minor" of a block device that is named so or by its path.
+
+    Raises:
+        StepError: it is none.
+    """
     if not device.startswith("/"):
         return device
     status = os.stat(device)
