@@ -69,9 +69,10 @@ def assembled(
         assembler.program(program),
         tuple(owners),
         tuple(planning.inputs),
-        tuple(_notes(planning)),
+        (*planning.warnings, *_notes(planning)),
         planning.facts,
         hooks,
+        tuple(planning.warnings),
     )
 
 
@@ -128,6 +129,8 @@ def _processes(
                 own.insert(0, _core(stage, linux.set_dumpable, False))
             child += _clock(stage) if own and timed else ()
             child += own
+            if any(planned.step.function is linux.hand_over_terminal for planned in own):
+                gates.append(Gate(stage, terminal=True))
             timed = timed and not (own and (stage in _MAY_FORBID or _joins_time(own)))
     return [*processes, child], tuple(gates)
 

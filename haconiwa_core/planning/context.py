@@ -33,6 +33,7 @@ class Planning:
         running: the definition of the container that a process is put into, as it is in force.
         facts: what the features have published so far.
         inputs: the files that were read, with their digests.
+        warnings: see `warn`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Planning:
         self.running = running
         self.facts = Facts()
         self.inputs: list[Input] = []
+        self.warnings: list[str] = []
 
     @property
     def privileged(self) -> bool:
@@ -75,6 +77,16 @@ class Planning:
     def trees_from(self) -> Stage:
         """The stage in which trees of the host are opened: a mapped root could not walk to them."""
         return Stage.PREPARE if self.privileged else Stage.MOUNTS
+
+    def warn(self, text: str) -> None:
+        """Tell that the plan does less than the definition asks for, which says that this is good enough.
+
+        It is a note of the plan, and is said whenever the plan is started.
+
+        Args:
+            text: which option, what is done instead, and why.
+        """
+        self.warnings.append(text)
 
     def need(self, kind: type[Fact], key: str = "") -> None:
         """Demand that some feature publishes a fact.

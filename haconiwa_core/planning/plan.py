@@ -21,6 +21,7 @@ from haconiwa_core.steps import Step
 
 if TYPE_CHECKING:
     from haconiwa_core.hooks.hook import Hook
+    from haconiwa_core.linux.privileges import Privilege
 
 CORE = "core"
 
@@ -53,6 +54,13 @@ class PlannedStep:
         assembler = Assembler()
         return assembler.program([assembler.assemble(self.operations())])
 
+    @property
+    def privileges(self) -> tuple[Privilege, ...]:
+        """The capabilities that the step needs; in the container's own user namespace its processes have them all."""
+        from haconiwa_core.linux.privileges import privileges_of
+
+        return privileges_of(self.step.function, self.operations())
+
     def describe(self) -> str:
         """Return the step as it is printed: `set_limit(7, 64, 64)`."""
         result = f"{self.step.into} = " if self.step.into else ""
@@ -67,12 +75,14 @@ class Gate(NamedTuple):
         host_stage: whose steps the host runs, or None.
         event: whose hooks run then, or "".
         hold: the host waits, too, until it is told to go on.
+        terminal: the report brings the master of the container's terminal.
     """
 
     stage: Stage
     host_stage: Stage | None = None
     event: str = ""
     hold: bool = False
+    terminal: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,9 +97,10 @@ class Plan:
         program: what the launcher runs.
         owners: for each instruction of the program, across its processes, the step it belongs to.
         inputs: files that planning has read.
-        notes: what a person should know of this plan.
+        notes: what a person should know of this plan, its warnings first.
         facts: what the features have published.
         hooks: of the features in the order of their sections, then the definition's own.
+        warnings: what it does less than the definition asks for, with its consent; whoever starts it tells them.
     """
 
     container: Container
@@ -102,6 +113,7 @@ class Plan:
     notes: tuple[str, ...]
     facts: Facts = field(compare=False)
     hooks: tuple[Hook, ...] = field(default=(), compare=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -140,6 +152,7 @@ class Plan:
                     "function": planned.step.function.__name__,
                     "arguments": plain(planned.step.arguments),
                     "into": planned.step.into.name if planned.step.into else None,
+                    "privileges": [privilege._asdict() for privilege in planned.privileges],
                     "undo": describe_call(planned.step.undo) if planned.step.undo else None,
                     "calls": [_call_to_json(operation) for operation in planned.operations()],
                 }

@@ -15,7 +15,12 @@ from haconiwa_core.runtime.record import Process
 
 
 def attach(
-    plan: Plan, name: str, first: Process, streams: Mapping[str, int], launcher: Launcher | None = None
+    plan: Plan,
+    name: str,
+    first: Process,
+    streams: Mapping[str, int],
+    launcher: Launcher | None = None,
+    size: tuple[int, int] = (0, 0),
 ) -> Child:
     """Run a planned command in a container.
 
@@ -28,16 +33,17 @@ def attach(
         first: its first process.
         streams: descriptors for the standard streams that are inherited, by "stdin" ....
         launcher: what runs the program; a fork of this process by default.
+        size: rows and columns that its terminal has at first, if the plan gives it one.
 
     Raises:
         SetupError: a step failed, as it does when the container has ended; nothing is left.
     """
     values: Values = {f"caller-{stream}": descriptor for stream, descriptor in streams.items()}
     values |= {"name": name, "first": first.pid, "first-started": first.started}
-    launching = Launching(plan, values, KERNEL, launcher or DirectLauncher(KERNEL))
+    launching = Launching(plan, values, KERNEL, launcher or DirectLauncher(KERNEL), size=size)
     try:
         launching.run(lambda _: None)
     except BaseException:
         launching.abandon()
         raise
-    return Child(*launching.child())
+    return Child(*launching.child(), launching.terminal)

@@ -13,6 +13,7 @@ from haconiwa_core.planning.plan import Plan
 from haconiwa_core.runtime.forwarding import Forwarding
 from haconiwa_core.runtime.orphans import adopted_orphans
 from haconiwa_core.runtime.outputs import Outputs
+from haconiwa_core.runtime.processes import OF_STATUS
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
 from haconiwa_core.runtime.store import Claim, Store
@@ -76,6 +77,7 @@ class _Session:
         for running in self._running:
             try:
                 statuses.append(running.wait())
+                _tell_reason(running, log)
             except SetupError as error:
                 log.error(str(error))
                 statuses.append(error.exit_status)
@@ -83,3 +85,11 @@ class _Session:
                 continue
             running.remove() if remove else running.release()
         return next((status for status in statuses if status), 0)
+
+
+def _tell_reason(running: Running, log: Log) -> None:
+    """Say why it has ended where its status alone does not."""
+    end = running.end
+    if end and end.reason not in OF_STATUS:
+        likely = "likely " if end.certainty == "likely" else ""
+        log.warning(f"{running.name} has ended with status {end.exit_status}: {likely}{end.reason}")

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from haconiwa_core.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, SetupError, StepError
 from haconiwa_core.facts import Namespace
@@ -23,11 +24,14 @@ from haconiwa_core.linux.constants import CLONE_NEWTIME
 from haconiwa_core.linux.handshake import RECORD, TIMED_REPORT, times_in
 from haconiwa_core.linux.host import monotonic_offset
 from haconiwa_core.linux.packets import receive_packet
+from haconiwa_core.linux.terminals import MASTER, set_terminal_size
 from haconiwa_core.planning.plan import CORE, Gate, Plan, PlannedStep
 from haconiwa_core.runtime.processes import is_readable, reap
-from haconiwa_core.runtime.remedies import REMEDY_BY_ERRNO, remedy_for
 from haconiwa_core.runtime.timings import Timeline
 from haconiwa_core.stages import Stage
+
+if TYPE_CHECKING:
+    from haconiwa_core.runtime.cause import Cause
 
 GO = b"\1"
 
@@ -44,6 +48,10 @@ class Launching:
         launcher: runs the program.
         moment: called at each event of the start, with the pid of the child that waits, 0 where there is none;
             what it raises fails the start.
+        size: rows and columns that a terminal of its own has at first.
+
+    Attributes:
+        terminal: descriptor of the master of its terminal, of whoever takes it; None where there is none.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Launching:
         kernel: Kernel,
         launcher: Launcher,
         moment: Callable[[str, int], None] | None = None,
+        size: tuple[int, int] = (0, 0),
     ) -> None:
         self._plan = plan
         self._values = dict(values)
@@ -64,6 +73,8 @@ class Launching:
         self._channel: socket.socket | None = None
         self._moment = moment or (lambda _event, _pid: None)
         self._ahead = 0
+        self._size = size
+        self.terminal: int | None = None
         self.timeline = Timeline(plan)
 
     def run(self, adopted: Callable[[int], None]) -> None:
@@ -76,12 +87,16 @@ class Launching:
             SetupError: a step failed; `abandon` has to be called.
         """
         self._host_stage(Stage.PREPARE)
+        if MASTER.name in self._values:
+            self._take_terminal(int(self._values.pop(MASTER.name)))
         self._happens(Stage.PREPARE, "after_prepare", 0)
         self.timeline.child_goes_on(Stage.CLONE if self._last_process == 0 else Stage.ENTER)
         descriptors = {name: value for name, value in self._values.items() if isinstance(value, int)}
         try:
             self._channel = self._launcher.launch(self._plan.program, descriptors)
         except OSError as error:
+            from haconiwa_core.runtime.remedies import REMEDY_BY_ERRNO
+
             number = error.errno or 0
             raise SetupError(
                 plugin="core",
@@ -120,6 +135,8 @@ class Launching:
         """End every process of the run, and close what it has opened."""
         if self._channel:
             self._channel.close()
+        if self.terminal is not None:
+            os.close(self.terminal)
         self._close_descriptors()
         for _, pidfd in self._processes.values():
             with suppress(ProcessLookupError):
@@ -152,6 +169,8 @@ class Launching:
         if gate.event:
             self._happens(gate.stage, gate.event, pid)
         self._go()
+        if gate.terminal:
+            self.timeline.child_goes_on(gate.stage)
 
     def _go(self) -> None:
         assert self._channel is not None
@@ -176,7 +195,8 @@ class Launching:
             except OSError as error:
                 remedy = error.remedy if isinstance(error, StepError) else ""
                 reason = error.strerror or str(error)
-                raise self._error(planned, error.errno or 0, reason, remedy=remedy) from error
+                path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+                raise self._error(planned, error.errno or 0, reason, remedy=remedy, path=path) from error
             self.timeline.did(stage, planned.plugin, planned.step.function.__name__)
 
     def _happens(self, stage: Stage, event: str, pid: int) -> None:
@@ -202,14 +222,20 @@ class Launching:
             if not message:
                 raise self._died()
             number, code = RECORD.unpack_from(message)
-            if descriptors:
+            if descriptors and code:
                 self._processes[number] = (code, descriptors[0])
             elif code:
                 self._receive_process_of(number)
                 raise self._instruction_error(number, code)
             elif number == stage:
                 reached = message
+                if descriptors:
+                    self._take_terminal(descriptors[0])
         return reached
+
+    def _take_terminal(self, master: int) -> None:
+        self.terminal = master
+        set_terminal_size(master, *self._size)
 
     def _receive_process_of(self, instruction: int) -> None:
         """Wait until the process that has run an instruction is known, so that it can be reaped.
@@ -267,12 +293,14 @@ class Launching:
     def _exec_error(self, planned: PlannedStep, code: int) -> SetupError:
         program = self._plan.container.command[0]
         found = code not in (errno.ENOENT, errno.ENOTDIR)
+        cause, remedy = self._explained(planned, code)
         return SetupError(
             plugin=planned.plugin,
             stage=planned.step.stage.name,
             attempted=f"execute {program!r}",
             number=code,
-            remedy=remedy_for(self._plan, planned, code),
+            cause=cause,
+            remedy=remedy,
             exit_status=EXIT_NOT_EXECUTABLE if found else EXIT_NOT_FOUND,
         )
 
@@ -294,16 +322,27 @@ class Launching:
             reason=f"its process ended with status {told} before the command was reached",
         )
 
-    def _error(self, planned: PlannedStep, code: int, reason: str = "", call: str = "", remedy: str = "") -> SetupError:
+    def _error(
+        self, planned: PlannedStep, code: int, reason: str = "", call: str = "", remedy: str = "", path: str = ""
+    ) -> SetupError:
         described = planned.describe()
+        # A step that knows what to do about it knows why.
+        cause, advice = ("", remedy) if remedy else self._explained(planned, code, call, path)
         return SetupError(
             plugin=planned.plugin,
             stage=planned.step.stage.name,
             attempted=f"{described} [{call}]" if call else described,
             number=code,
             reason=reason,
-            remedy=remedy or remedy_for(self._plan, planned, code),
+            cause=cause,
+            remedy=advice,
         )
+
+    def _explained(self, planned: PlannedStep, code: int, call: str = "", path: str = "") -> Cause:
+        from haconiwa_core.runtime.cause import Failure, explained
+
+        first = (int(self._values["first"]), int(self._values["first-started"])) if "first" in self._values else None
+        return explained(Failure(self._plan, planned, code, call, path, first))
 
     def _close_descriptors(self) -> None:
         """Close what PREPARE has opened; the child has its own copies."""

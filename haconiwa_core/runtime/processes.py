@@ -10,7 +10,7 @@ import signal
 import struct
 import time
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from haconiwa_core import linux
 from haconiwa_core.linux import constants as c
@@ -35,19 +35,33 @@ class Usage(NamedTuple):
     max_resident: int
 
 
+Certainty = Literal["fact", "likely"]
+"""How sure a reason is: the kernel, or who has ended the process, tells it; or all that is known speaks for it."""
+
+
 class End(NamedTuple):
     """How a process has ended.
 
     Attributes:
         exit_status: its own, or 128 + n for a signal n; None where another process has taken it, and the
             kernel does not tell it afterwards (before Linux 6.15).
-        reason: "exited", "signaled" or "unknown"; of a container also what a counter of the kernel's stands for.
+        reason: "exited", "signaled" or "unknown"; of a container also "setup-failed", where it could not be
+            started again, and what its features tell of: "oom", "pids", "seccomp".
         usage: None where another process has taken the status.
+        certainty: of the reason.
     """
 
     exit_status: int | None
     reason: str
     usage: Usage | None
+    certainty: Certainty = "fact"
+
+
+OF_STATUS = ("exited", "signaled", "unknown")
+"""The reasons that a wait status tells alone."""
+UNKNOWN = End(None, "unknown", None)
+SETUP_FAILED = End(None, "setup-failed", None)
+"""Of a container that could not be started again."""
 
 
 class Child:
@@ -56,11 +70,13 @@ class Child:
     Attributes:
         pid: its number, on the host.
         pidfd: readable when it has ended; -1 where that was before it was looked for.
+        terminal: descriptor of the master of its terminal, for whoever takes it to close; None where it has none.
     """
 
-    def __init__(self, pid: int, pidfd: int) -> None:
+    def __init__(self, pid: int, pidfd: int, terminal: int | None = None) -> None:
         self.pid = pid
         self.pidfd = pidfd
+        self.terminal = terminal
 
     def send_signal(self, number: int) -> None:
         """Send it a signal; nothing happens when it has ended."""
@@ -78,7 +94,7 @@ class Child:
             with_group: kill what is left of its process group, too.
         """
         if self.pidfd < 0:
-            return End(None, "unknown", None)
+            return UNKNOWN
         is_readable(self.pidfd)
         try:
             # Not reaped yet, so the pid still means this process and its process group.
@@ -140,17 +156,14 @@ def reap(pidfd: int) -> int | None:
     return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
 
 
-def status_of(pidfd: int) -> int | None:
-    """Return how a process that is nobody's concern any more has ended.
+def end_of(pidfd: int) -> End:
+    """Return how a process that is nobody's concern any more has ended; unknown where the kernel does not tell.
 
     Args:
         pidfd: opened while the process lived, which has been reaped since.
-
-    Returns:
-        Its exit status, or 128 + n for a signal n; None where the kernel does not tell.
     """
     status = _wait_status(pidfd)
-    return None if status is None else _end(status, None).exit_status
+    return UNKNOWN if status is None else _end(status, None)
 
 
 def _end(status: int, usage: Usage | None) -> End:
@@ -176,7 +189,7 @@ def _end_of_no_child(pid: int, pidfd: int) -> End:
     deadline = time.monotonic() + _REAPED_BY_OTHERS
     while (status := _zombie_status(pid, pidfd)) is None and (status := _wait_status(pidfd)) is None:
         if time.monotonic() > deadline:
-            return End(None, "unknown", None)
+            return UNKNOWN
         time.sleep(_POLL)
     return _end(status, None)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from haconiwa_core.container import is_name
 from haconiwa_core.linux.host import start_time
+from haconiwa_core.runtime.processes import Certainty, End
 
 VERSION = 1
 
@@ -74,9 +75,12 @@ class Record(NamedTuple):
         supervisor, child: processes; the child is None until it exists.
         undo: in the order in which the steps ran.
         exit_status: of an exited container.
-        reason: why it has ended: "exited", "signaled", "unknown", or what a counter stands for.
+        reason: why it has ended, as `End.reason` of `haconiwa_core.runtime.processes`; "" where it has not.
+        certainty: of the reason: "fact" or "likely"; "" where there is none.
         group: base and name of its control group, empty without one; all of it can be killed there.
         counters: reason, path and field of each, read when the container has ended.
+        signals: reason and number of each by which the kernel may end it.
+        warnings: what is less than the definition asks for; see `Plan.warnings`.
         version: of this format.
     """
 
@@ -91,9 +95,23 @@ class Record(NamedTuple):
     undo: tuple[Undo, ...] = ()
     exit_status: int | None = None
     reason: str = ""
+    certainty: Certainty | Literal[""] = ""
     group: tuple[str, ...] = ()
     counters: tuple[tuple[str, str, str], ...] = ()
+    signals: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[str, ...] = ()
     version: int = VERSION
+
+    def ended(self, end: End) -> Record:
+        """Return it as it is when the container has ended."""
+        return self._replace(
+            child=None, status="exited", exit_status=end.exit_status, reason=end.reason, certainty=end.certainty
+        )
+
+    @property
+    def end(self) -> End | None:
+        """How it has ended; None where it has not, or nobody knows."""
+        return End(self.exit_status, self.reason, None, self.certainty or "fact") if self.reason else None
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
@@ -148,6 +166,8 @@ def _parse(data: Mapping[str, Any]) -> Record:
             ),
             "group": _texts(data["group"]),
             "counters": tuple(_texts(item) for item in data["counters"]),
+            "signals": tuple((str(reason), int(number)) for reason, number in data.get("signals", ())),
+            "warnings": _texts(data.get("warnings", [])),
         }
     )
     if len(record.group) not in (0, 2) or any(len(counter) != 3 for counter in record.counters):

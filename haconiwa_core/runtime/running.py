@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from signal import SIGKILL
 
 from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, SetupError
-from haconiwa_core.linux.cgroups import read_counter
 from haconiwa_core.linux.host import LOG_NAME
 from haconiwa_core.runtime.cleanup import undo
-from haconiwa_core.runtime.processes import Child, End
+from haconiwa_core.runtime.processes import Child, End, is_readable
 from haconiwa_core.runtime.record import Record
-from haconiwa_core.runtime.store import Claim
+from haconiwa_core.runtime.store import Claim, note_asked
 from haconiwa_core.runtime.timings import Timeline
 
 
 class Running(Child):
     """A container that this process has started: its parent, its supervisor, the owner of its name."""
 
-    def __init__(self, claim: Claim, record: Record, pid: int, pidfd: int, timeline: Timeline | None = None) -> None:
-        super().__init__(pid, pidfd)
+    def __init__(
+        self,
+        claim: Claim,
+        record: Record,
+        pid: int,
+        pidfd: int,
+        timeline: Timeline | None = None,
+        terminal: int | None = None,
+    ) -> None:
+        super().__init__(pid, pidfd, terminal)
         self._claim = claim
         self.record = record
         self.timeline = timeline
@@ -28,8 +36,14 @@ class Running(Child):
         self.log = claim.directory / LOG_NAME
         self.end: End | None = None
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal to its first process; nothing happens when it has ended."""
+        self._note_asked(number)
+        super().send_signal(number)
+
     def kill(self) -> None:
         """Kill all of it; nothing happens when it has ended."""
+        self._note_asked(SIGKILL)
         super().kill()
         if self.record.group and self.end is None:
             linux.kill_cgroup(*self.record.group)
@@ -63,9 +77,12 @@ class Running(Child):
     def await_end(self) -> End:
         """Wait for the end and tell how it was; nothing is cleaned up yet. Called once, as `finish` is."""
         end = self.reap(with_group=True)
-        raised = (reason for reason, path, field in self.record.counters if read_counter(path, field))
-        self.end = end = end._replace(reason=next(raised, end.reason))
-        self.record = self.record._replace(child=None, status="exited", exit_status=end.exit_status, reason=end.reason)
+        if end.exit_status:
+            from haconiwa_core.runtime.reasons import explained
+
+            end = explained(end, self.record, self._claim.directory)
+        self.end = end
+        self.record = self.record.ended(end)
         return end
 
     def clean_up(self, *, remove: bool = False) -> None:
@@ -95,6 +112,10 @@ class Running(Child):
         if self.timeline:
             self.timeline.write(self._claim)
             self.timeline = None
+
+    def _note_asked(self, number: int) -> None:
+        if self.end is None and not is_readable(self.pidfd, 0):
+            note_asked(self._claim.directory, number)
 
     def remove(self) -> None:
         """Forget an exited container: its record and its log."""

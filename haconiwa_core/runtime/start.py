@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from haconiwa_core.errors import SetupError
-from haconiwa_core.facts import CgroupPlace, Counter
+from haconiwa_core.facts import CgroupPlace, Counter, EndingSignal
 from haconiwa_core.launch.choice import Launcher
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.interpreter import Kernel
@@ -17,6 +17,7 @@ from haconiwa_core.operation import Slot
 from haconiwa_core.planning.plan import CORE, Plan, PlannedStep
 from haconiwa_core.runtime.cleanup import undo
 from haconiwa_core.runtime.launching import Launching
+from haconiwa_core.runtime.processes import SETUP_FAILED
 from haconiwa_core.runtime.record import Orphan, Process, Record, Status, Undo, boot_id, without_lasting
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Claim
@@ -33,6 +34,7 @@ def start(
     moment: Callable[[str, int], None] | None = None,
     *,
     again: bool = False,
+    size: tuple[int, int] = (0, 0),
 ) -> Running:
     """Start a planned container.
 
@@ -46,11 +48,12 @@ def start(
         orphan: what `gc` does with the container when its supervisor is gone.
         moment: called at each event of the start; see `Launching`.
         again: the name's container has ended, and keeps its name and its record if this start fails.
+        size: rows and columns that its terminal has at first, if it has one.
 
     Raises:
         SetupError: a step failed; everything done before is undone and the name is free.
     """
-    return create(plan, claim, streams, kernel, launcher, orphan, moment, again=again).start()
+    return create(plan, claim, streams, kernel, launcher, orphan, moment, again=again, size=size).start()
 
 
 def create(
@@ -63,13 +66,15 @@ def create(
     moment: Callable[[str, int], None] | None = None,
     *,
     again: bool = False,
+    size: tuple[int, int] = (0, 0),
 ) -> Created:
     """Set a planned container up as far as its plan goes without being told to go on: to exec, unless it holds.
 
     The arguments and errors are those of `start`. Of what has set it up, nothing needs to stay but this process.
     """
     kernel = kernel or KERNEL
-    created = Created(plan, claim, streams, kernel, launcher or DirectLauncher(kernel), orphan, moment, again=again)
+    launcher = launcher or DirectLauncher(kernel)
+    created = Created(plan, claim, streams, kernel, launcher, orphan, moment, again=again, size=size)
     created.set_up()
     return created
 
@@ -88,6 +93,7 @@ class Created:
         moment: Callable[[str, int], None] | None,
         *,
         again: bool,
+        size: tuple[int, int],
     ) -> None:
         self._again = again
         self._plan = plan
@@ -99,7 +105,7 @@ class Created:
             **dict.fromkeys(("kept-stdout", "kept-stderr"), -1),
             **{stream if "-" in stream else f"caller-{stream}": descriptor for stream, descriptor in streams.items()},
         }
-        self._launching = Launching(plan, self._values, kernel, launcher, moment)
+        self._launching = Launching(plan, self._values, kernel, launcher, moment, size)
         self._record = Record(
             name=claim.name,
             container=plan.definition,
@@ -110,10 +116,13 @@ class Created:
             supervisor=Process.of_this(),
             undo=tuple(self._undo(planned) for planned in plan.undo_steps()),
             group=self._group(),
+            warnings=plan.warnings,
             counters=tuple(
-                (item.reason, os.path.join(item.base, self._text(item.group), item.file), item.field)
+                (item.reason, os.path.join(item.base, self._text(item.group), file), item.field)
                 for item in plan.facts.all(Counter)
+                for file in item.files
             ),
+            signals=tuple(plan.facts.all(EndingSignal)),
         )
 
     @property
@@ -137,7 +146,8 @@ class Created:
         started = without_lasting(self._record)
         if self._plan.holds or started != self._record:
             self._claim.write(started)
-        return Running(self._claim, started, *self._launching.child(), self._launching.timeline)
+        launching = self._launching
+        return Running(self._claim, started, *launching.child(), launching.timeline, launching.terminal)
 
     def abandon(self) -> tuple[str, ...]:
         """End it and undo everything; return what could not be undone, as messages."""
@@ -145,7 +155,7 @@ class Created:
         failures = undo(self._record._replace(child=None))
         if self._again:
             left = self._record.undo if failures else ()
-            self._claim.write(self._record._replace(child=None, status="exited", undo=left))
+            self._claim.write(self._record.ended(SETUP_FAILED)._replace(undo=left))
         elif failures:
             self._claim.write(self._record._replace(child=None))
             self._claim.release()

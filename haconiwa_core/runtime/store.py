@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -24,7 +25,10 @@ from haconiwa_core.runtime.record import Record, decoded, encoded
 FILE_NAME = "record.json"
 STATE_VARIABLE = "HACONIWA_STATE"
 CHANGES_NAME = "changes.json"
+ASKED_NAME, KILLED_NAME = "asked", "killed"
+"""Are beside the record of a container that was asked to end, and of one that was killed."""
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 _SIZE_LIMIT = 4 << 20
 _UNIQUE_ATTEMPTS = 64
 
@@ -56,7 +60,7 @@ class Claim:
             try:
                 self._replace(name, content)
             except OSError as error:
-                raise RecordError(f"cannot write {self.directory / name}: {error.strerror}") from error
+                raise RecordError(f"cannot write {self.directory / name}: {_reason(error, self.directory)}") from error
 
     def _replace(self, name: str, content: bytes) -> None:
         left = memoryview(content)
@@ -117,9 +121,9 @@ class Store:
         try:
             claim = self._claim(name)
         except FileExistsError as error:
-            raise RecordError(
-                f"the name {name} is in use, or its last container was not cleaned up; `haconiwa gc` cleans up"
-            ) from error
+            from haconiwa_core.runtime.holder import holder_of
+
+            raise RecordError(f"the name {name} is in use: {'; '.join(filter(None, holder_of(self, name)))}") from error
         if claim is None:
             raise RecordError(f"the name {name} was taken at the same moment")
         return claim
@@ -145,7 +149,7 @@ class Store:
         except FileExistsError:
             raise
         except OSError as error:
-            raise RecordError(f"cannot make {path}: {error.strerror}") from error
+            raise RecordError(f"cannot make {path}: {_reason(error, path)}") from error
         return Claim(path, descriptor) if descriptor is not None else None
 
     def _make_private_directory(self) -> None:
@@ -226,6 +230,21 @@ class Store:
                 continue  # Vanished between listing and reading, or damaged, which `gc` reports.
 
 
+def note_asked(directory: Path, number: int = signal.SIGKILL) -> None:
+    """Note that a container is sent a signal, if that asks it to end or kills it: how it ends is no riddle then.
+
+    Args:
+        directory: the instance's own.
+        number: of the signal.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    # What cannot be noted keeps nobody from ending it.
+    with suppress(OSError):
+        if number in _ENDING:
+            name = KILLED_NAME if number == signal.SIGKILL else ASKED_NAME
+            os.close(os.open(directory / name, flags, 0o600))
+
+
 def read_file(path: Path) -> str | None:
     """Return the text of a file of an instance's; None where there is none.
 
@@ -259,6 +278,14 @@ def state_directory() -> Path:
     if not runtime:
         raise RecordError("XDG_RUNTIME_DIR is not set: an ordinary user's containers keep their records there")
     return Path(runtime) / "haconiwa"
+
+
+def _reason(error: OSError, path: Path) -> str:
+    """Return why a path could not be written, with what is full if that is why."""
+    from haconiwa_core.runtime.cause import explained_path
+
+    cause, remedy = explained_path(str(path), error.errno or 0)
+    return "; ".join(filter(None, (": ".join(filter(None, (error.strerror, cause))), remedy)))
 
 
 def _lock(path: Path) -> int | None:

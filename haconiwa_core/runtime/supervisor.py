@@ -1,7 +1,8 @@
 """Who owns containers that outlive their caller or have hooks: supervisors that other distributions provide.
 
 Two kinds are known, by the names of their entry points: "process" leaves one small process behind for each
-container, and "resident" is one process for many, which runs hooks, too.
+container, and "resident" is one process for many, which runs hooks, too. Beside them, "terminal" lets a person sit
+at the terminal of a container that one of these keeps.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from haconiwa_core.errors import PluginError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from haconiwa_core.runtime.store import Store
 
 GROUP = "haconiwa.v1.supervisors"
-PROCESS, RESIDENT = "process", "resident"
+PROCESS, RESIDENT, TERMINAL = "process", "resident", "terminal"
 SOCKET_VARIABLE = "HACONIWA_SOCKET"
 FOLDER_NAME = ".supervisor"
 """In a state directory: what the resident supervisor has for itself."""
@@ -29,7 +30,7 @@ FOLDER_NAME = ".supervisor"
 SOCKET_NAME = "control"
 """In that folder: where clients connect, or a link to it."""
 
-_PROVIDERS = {PROCESS: "haconiwa-runtime", RESIDENT: "haconiwa-supervision"}
+_PROVIDERS = {PROCESS: "haconiwa-runtime", RESIDENT: "haconiwa-supervision", TERMINAL: "haconiwa-runtime"}
 
 
 class Start(NamedTuple):
@@ -43,6 +44,7 @@ class Start(NamedTuple):
         remove: forget each container and its log when it has ended.
         launcher: by name; None takes the installed one.
         file: the definition's, if its containers were read from one.
+        terminal: of the only container, which has a terminal: a socket that sits at that from the beginning.
     """
 
     containers: Sequence[Container]
@@ -52,6 +54,7 @@ class Start(NamedTuple):
     remove: bool = False
     launcher: str | None = None
     file: str | None = None
+    terminal: int | None = None
 
 
 class Supervisor(Protocol):
@@ -81,6 +84,25 @@ class ResidentSupervisor(Supervisor, Protocol):
         Args:
             wanted: one container.
             streams: descriptors for the standard streams that are inherited, by "stdin" ....
+
+        Raises:
+            HaconiwaError: it could not be started; nothing is left of it.
+        """
+
+
+class TerminalSession(Protocol):
+    """Runs a container at the caller's terminal."""
+
+    def run(self, wanted: Start, *, takes_input: bool, detach_keys: str) -> int:
+        """Start the only container, and sit at its terminal until it has ended, or the person leaves.
+
+        Args:
+            wanted: one container, which has a terminal.
+            takes_input: hand on what the caller types; else show what the container writes.
+            detach_keys: as `haconiwa run --detach-keys` takes them.
+
+        Returns:
+            The exit status of the container, 0 when the person leaves.
 
         Raises:
             HaconiwaError: it could not be started; nothing is left of it.
@@ -122,6 +144,18 @@ def supervisor_for(containers: Sequence[Container], store: Store) -> Supervisor:
     return found
 
 
+def terminal_session() -> TerminalSession:
+    """Return what lets a person sit at a container's terminal.
+
+    Raises:
+        PluginError: there is nothing that does, several are installed, or it is broken.
+    """
+    found: TerminalSession | None = _installed(TERMINAL)
+    if found is None:
+        raise PluginError(f"nothing installed leads to a container's terminal; pip install {_PROVIDERS[TERMINAL]}")
+    return found
+
+
 def _listens(path: Path) -> bool:
     """Return whether somebody takes connections: one that was killed has left its socket."""
     if not path.exists():
@@ -136,8 +170,8 @@ def _listens(path: Path) -> bool:
     return error not in (errno.ENOENT, errno.ECONNREFUSED)
 
 
-def _installed(kind: str) -> ResidentSupervisor | None:
-    """Return the installed supervisor of a kind; one of the kind "process" has not all of the methods."""
+def _installed(kind: str) -> Any:
+    """Return the installed supervisor of a kind, None where there is none."""
     from haconiwa_core.plugins.entrypoints import claims
 
     found = claims(GROUP, kind)
@@ -147,7 +181,6 @@ def _installed(kind: str) -> ResidentSupervisor | None:
         names = " and ".join(sorted(item.distribution for item in found))
         raise PluginError(f"supervisors are provided by {names}; uninstall all but one")
     try:
-        supervisor: ResidentSupervisor = found[0].load()()
+        return found[0].load()()
     except (ImportError, AttributeError) as error:
         raise PluginError(f"the supervisor of {found[0].distribution} is broken: {error}") from error
-    return supervisor

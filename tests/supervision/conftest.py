@@ -25,7 +25,7 @@ from haconiwa_core.errors import RecordError
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import gather
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.processes import status_of
+from haconiwa_core.runtime.processes import end_of
 from haconiwa_core.runtime.record import Process, Record
 from haconiwa_core.runtime.store import Store
 from haconiwa_core.runtime.supervisor import Start, control_socket
@@ -200,7 +200,7 @@ class House:
         child = subprocess.Popen(["sh", "-c", "exit 3"])
         pidfd = os.pidfd_open(child.pid)
         child.wait()
-        status = status_of(pidfd)
+        status = end_of(pidfd).exit_status
         os.close(pidfd)
         return status == 3
 

@@ -63,7 +63,7 @@ def test_all_events_happen_once_in_their_order(house, story):
     assert house.run("exec", "web", "true").returncode == 0
     house.until(lambda: "after_attach" in story.order())
     pid = house.first("web").pid
-    assert house.ask("stop", name="web", timeout=5) == {"exit_status": 143, "reason": "signaled"}
+    assert house.ask("stop", name="web", timeout=5) == {"exit_status": 143, "reason": "signaled", "certainty": "fact"}
     house.until(lambda: "file_teardown" in story.order())
     assert story.order() == events
 

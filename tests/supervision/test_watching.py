@@ -420,7 +420,7 @@ def complaints(trigger: Any, facts: list[Any], host: HostFacts | None = None) ->
 
 UNIFIED = CgroupPlace("/sys/fs/cgroup/haconiwa", "x", True)
 OLD = CgroupPlace("/sys/fs/cgroup/freezer/haconiwa", "x", False)
-KILLS = Counter("oom", "/sys/fs/cgroup/haconiwa", "x", "memory.events", "oom_kill")
+KILLS = Counter("oom", "/sys/fs/cgroup/haconiwa", "x", ("memory.events",), "oom_kill")
 
 
 def test_hooks_that_would_wait_in_vain_are_refused() -> None:

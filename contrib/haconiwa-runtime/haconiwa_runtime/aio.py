@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from signal import SIGKILL, SIGTERM
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from haconiwa_core.container import Container
 from haconiwa_core.runtime.timings import Span
@@ -17,6 +17,9 @@ from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run
 from haconiwa_runtime.runtime import Runtime
 from haconiwa_runtime.waiting import is_readable
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Isolation
 
 T = TypeVar("T")
 
@@ -48,9 +51,11 @@ class AsyncRuntime:
         finally:
             self._threads.close()
 
-    async def start(self, container: Container, *, name: str | None = None) -> AsyncRunningContainer:
+    async def start(
+        self, container: Container, *, name: str | None = None, isolation: bool = False
+    ) -> AsyncRunningContainer:
         """As `Runtime.start`."""
-        start = partial(self._runtime.start, container, name=name)
+        start = partial(self._runtime.start, container, name=name, isolation=isolation)
         return AsyncRunningContainer(await self._threads.call(start, RunningContainer.remove), self._threads)
 
     async def run(
@@ -61,9 +66,11 @@ class AsyncRuntime:
         timeout: float | None = None,
         check: bool = False,
         max_output: int = MAX_OUTPUT,
+        isolation: bool = False,
     ) -> Result:
         """As `Runtime.run`; a cancellation kills all of the container."""
-        return await self._threads.run(self._runtime._run(container, input, timeout, max_output), check)
+        run = self._runtime._run(container, input, timeout, max_output, isolation)
+        return await self._threads.run(run, check)
 
     async def create(self, container: Container, *, name: str | None = None) -> AsyncCreatedContainer:
         """As `Runtime.create`."""
@@ -108,6 +115,16 @@ class AsyncRunningContainer:
     def state(self) -> Literal["running", "exited"]:
         """Whether the first process has ended."""
         return self._container.state
+
+    @property
+    def isolation(self) -> Isolation | None:
+        """As `RunningContainer.isolation`."""
+        return self._container.isolation
+
+    @property
+    def terminal(self) -> int:
+        """As `RunningContainer.terminal`; reading and writing are the caller's affair."""
+        return self._container.terminal
 
     @property
     def timings(self) -> tuple[Span, ...]:

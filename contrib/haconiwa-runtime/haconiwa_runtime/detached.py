@@ -75,16 +75,16 @@ class DetachedSupervisor:
 
 def _supervise(plan: Plan, wanted: Start, answers: int) -> NoReturn:
     try:
-        _let_go_of_the_caller(answers)
+        _let_go_of_the_caller([answers, *([] if wanted.terminal is None else [wanted.terminal])])
         store, name = wanted.store, wanted.name
         claim = store.claim(name) if name is not None else store.claim_unique(plan.container.name)
         adopt_orphans(True)
         used = choose_launcher(wanted.launcher)
         try:
-            running = _started(plan, claim, used)
+            running, broker = _started(plan, claim, used, wanted.terminal)
         finally:
             used.close()
-        command = _watching(claim, running, wanted.remove)
+        command = _watching(claim, running, wanted.remove, broker)
         _tell(answers, name=claim.name)
         os.close(answers)
         os.execve(command[0], command, {})
@@ -98,23 +98,30 @@ def _supervise(plan: Plan, wanted: Start, answers: int) -> NoReturn:
         os._exit(1)
 
 
-def _started(plan: Plan, claim: Claim, launcher: Launcher) -> Running:
-    running = start(plan, claim, {}, launcher=launcher, orphan="keep")
+def _started(plan: Plan, claim: Claim, launcher: Launcher, first: int | None) -> tuple[Running, int]:
+    """Start it; return it, and the descriptor that leads to the broker of its terminal, -1 where it has none."""
+    if plan.container.terminal:
+        from haconiwa_runtime.terminal.spawning import give_to_broker, size_asked_by
+    size = (0, 0) if first is None else size_asked_by(first)
+    running = start(plan, claim, {}, launcher=launcher, orphan="keep", size=size)
+    broker = -1
     try:
+        if running.terminal is not None:
+            broker = give_to_broker(running, claim.directory, first).detach()
         running.keep_timings()
     except BaseException:
         running.kill()
         running.finish(remove=True)
         raise
-    return running
+    return running, broker
 
 
 def _tell(answers: int, **what: object) -> None:
     os.write(answers, json.dumps(what).encode())
 
 
-def _let_go_of_the_caller(kept: int) -> None:
-    """Keep nothing of the caller's session, folder, signals and streams but one descriptor."""
+def _let_go_of_the_caller(kept: Sequence[int]) -> None:
+    """Keep nothing of the caller's session, folder, signals and streams but some descriptors."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -122,14 +129,17 @@ def _let_go_of_the_caller(kept: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)
-    os.closerange(3, kept)
-    os.closerange(kept + 1, _LAST_DESCRIPTOR)
+    start = 3
+    for descriptor in sorted(kept):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, _LAST_DESCRIPTOR)
 
 
-def _watching(claim: Claim, running: Running, remove: bool) -> list[str]:
-    """Return the command that this process becomes; it inherits the claim and the container's descriptor."""
-    for descriptor in (claim.fileno(), running.pidfd):
+def _watching(claim: Claim, running: Running, remove: bool, broker: int) -> list[str]:
+    """Return the command that this process becomes; it inherits the claim, the container's descriptor, the broker's."""
+    for descriptor in (claim.fileno(), running.pidfd, *([broker] if broker >= 0 else [])):
         os.set_inheritable(descriptor, True)
     folders = (Path(haconiwa_core.__file__).parents[1], Path(watch.__file__).parents[1])
-    descriptors = map(str, (claim.fileno(), running.pid, running.pidfd, int(remove)))
+    descriptors = map(str, (claim.fileno(), running.pid, running.pidfd, int(remove), broker))
     return [sys.executable, "-I", "-S", watch.__file__, str(claim.directory), *descriptors, *map(str, folders)]

@@ -14,7 +14,7 @@ def error_to_json(error: HaconiwaError) -> dict[str, Any]:
     if isinstance(error, DefinitionError):
         told["problems"] = [list(problem) for problem in error.problems]
     if isinstance(error, SetupError):
-        names = ("plugin", "stage", "attempted", "reason", "remedy", "errno")
+        names = ("plugin", "stage", "attempted", "reason", "cause", "remedy", "errno")
         told |= {"parts": {name: getattr(error, name) for name in names}, "cleanup": list(error.cleanup)}
     return told
 
@@ -33,7 +33,7 @@ def error_from_json(data: Mapping[str, Any]) -> HaconiwaError:
 
 
 def _setup_error(parts: Mapping[str, Any], cleanup: Sequence[str], exit_status: int) -> SetupError:
-    texts = {name: parts[name] for name in ("plugin", "stage", "attempted", "reason", "remedy")}
+    texts = {name: parts[name] for name in ("plugin", "stage", "attempted", "reason", "cause", "remedy")}
     error = SetupError(**texts, exit_status=exit_status)
     error.errno = parts["errno"]
     error.cleanup = tuple(cleanup)

@@ -24,6 +24,7 @@ from haconiwa_runtime.runs import MAX_OUTPUT, Attached, Result, Run, prepared
 from haconiwa_runtime.timings import read_timings
 
 if TYPE_CHECKING:
+    from haconiwa_core.isolation import Isolation
     from haconiwa_runtime.runtime import Runtime
 
 
@@ -77,8 +78,12 @@ class RunningContainer:
     It belongs to this process: in a forked copy its methods raise RecordError.
     """
 
-    def __init__(self, running: Running, runtime: Runtime, container: Container) -> None:
+    def __init__(
+        self, running: Running, runtime: Runtime, container: Container, isolation: Isolation | None = None
+    ) -> None:
         self._running = running
+        self.isolation = isolation
+        """What the kernel said before its command was executed; None unless it was asked for."""
         self._runtime = runtime
         self._owners = runtime._containers
         self._container = container
@@ -193,6 +198,7 @@ class RunningContainer:
             command=command,
             env={**self._container.env, **(env or {})},
             workdir=workdir or self._container.workdir,
+            terminal=False,
             **streams,
         )
         return prepared(entering, self._enter, input, timeout, max_output)
@@ -221,6 +227,23 @@ class RunningContainer:
         """
         self._check_process()
         self._container = self._runtime._update(self.name, sections)
+
+    @property
+    def terminal(self) -> int:
+        """The master of its terminal: a descriptor that is read and written, and closed when it has ended (pty(7)).
+
+        A container whose output nobody reads there waits, as it does with a pipe.
+
+        Raises:
+            RecordError: it has no terminal, its supervisor keeps that, or it has ended.
+        """
+        self._check_process()
+        if not self._container.terminal:
+            raise RecordError(f"the container {self.name} has no terminal: Container(..., terminal=True) gives it one")
+        if self._running.terminal is None:
+            where = "has ended" if self._ended else f"is kept by its supervisor: use `haconiwa attach {self.name}`"
+            raise RecordError(f"the terminal of the container {self.name} {where}")
+        return self._running.terminal
 
     def logs(self) -> bytes:
         """Return what it has written to its log so far; nothing if its streams lead elsewhere.
@@ -280,6 +303,9 @@ class RunningContainer:
                 is_readable(self._running.pidfd)
                 with self._lock:
                     self._ended = True
+                if self._running.terminal is not None:
+                    os.close(self._running.terminal)
+                    self._running.terminal = None
                 try:
                     end = self._running.finish(remove=remove)
                 except SetupError:

@@ -15,9 +15,9 @@ from haconiwa_core.linux import kill_cgroup, open_process
 from haconiwa_core.linux.cgroups import is_frozen
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.runtime.cleanup import undo
-from haconiwa_core.runtime.processes import is_readable, kill_all, status_of
+from haconiwa_core.runtime.processes import UNKNOWN, End, end_of, is_readable, kill_all
 from haconiwa_core.runtime.record import Process, Record, boot_id
-from haconiwa_core.runtime.store import Claim, Store
+from haconiwa_core.runtime.store import Claim, Store, note_asked
 from haconiwa_runtime.client import ask_about
 
 State = Literal["starting", "created", "running", "paused", "exited", "lost"]
@@ -94,6 +94,7 @@ def send_signal(store: Store, name: str, number: int) -> None:
     found = find(store, name)
     child = found.child
     with suppress(ProcessLookupError), _opened(child) as pidfd:
+        note_asked(store.directory / name, number)
         if number == signal.SIGKILL and not ask_about(store, name, "kill"):
             _kill(child.pid, pidfd, found.record)
         elif number != signal.SIGKILL:
@@ -116,33 +117,35 @@ def stop(store: Store, name: str, timeout: float) -> None:
     found = find(store, name)
     if found.state in LIVE:
         with suppress(ProcessLookupError), _opened(found.child) as pidfd:
+            note_asked(store.directory / name, signal.SIGTERM)
             signal.pidfd_send_signal(pidfd, signal.SIGTERM)
             if not is_readable(pidfd, timeout):
+                note_asked(store.directory / name)
                 _kill(found.child.pid, pidfd, found.record)
                 is_readable(pidfd)
     await_record(store, name)
 
 
-def wait(store: Store, name: str) -> int | None:
-    """Wait for a container's end and return its exit status; None where nobody knows it any more.
+def wait(store: Store, name: str) -> End:
+    """Wait for a container's end and tell how it was, without what it has used.
 
     Raises:
         HaconiwaError: there is no such container.
     """
     found = find(store, name)
     if found.state not in LIVE:
-        return found.record.exit_status
+        return found.record.end or UNKNOWN
     if answer := ask_about(store, name, "wait"):
-        status: int | None = answer["value"]["exit_status"]
-        return status
-    told = None
+        value = answer["value"]
+        return End(value["exit_status"], value["reason"], None, value["certainty"])
+    told = UNKNOWN
     with suppress(ProcessLookupError), _opened(found.child) as pidfd:
         is_readable(pidfd)
         await_record(store, name)
-        told = status_of(pidfd)
+        told = end_of(pidfd)
     ended = _read_if_there(store, name)
     # Another container may have the name by now.
-    return ended.exit_status if ended and ended.began == found.record.began else told
+    return (ended.end or told) if ended and ended.began == found.record.began else told
 
 
 def await_record(store: Store, name: str) -> None:
@@ -236,6 +239,6 @@ def _clean_up(store: Store, claim: Claim) -> None:
     if record.status == "exited" and not record.undo:
         return
     failures = undo(record)
-    claim.write(record._replace(status="exited", child=None, undo=record.undo if failures else ()))
+    claim.write(record.ended(record.end or UNKNOWN)._replace(undo=record.undo if failures else ()))
     if failures:
         raise HaconiwaError(f"could not clean up after {claim.name}: {'; '.join(failures)}; remove the cause")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.planning.baseline import STREAMS
-from haconiwa_core.runtime.processes import Child, End, Usage
+from haconiwa_core.runtime.processes import Certainty, Child, End, Usage
 from haconiwa_runtime.exchange import Exchange
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Isolation
 
 MAX_OUTPUT = 1 << 20
 
@@ -24,9 +27,11 @@ class Result:
         exit_status: the command's own, or 128 + n for a signal n; None where the host program has
             taken it away, by ignoring SIGCHLD or by waiting for any child.
         stdout, stderr: what was written to the streams that the definition leaves at "inherit".
-        reason: "exited", "signaled" or "unknown" as the container has ended by itself, "oom" where a control
-            group's memory ran out; "timeout" or "output-limit" where it was ended or its output was cut.
+        reason: "exited", "signaled" or "unknown" as its first process has ended; "oom", "pids" or "seccomp" where
+            that speaks for it; "timeout" or "output-limit" where it was ended or its output was cut.
         usage: None where the status is.
+        certainty: of the reason.
+        isolation: what the kernel said before the command was executed; None unless it was asked for.
     """
 
     exit_status: int | None
@@ -34,6 +39,8 @@ class Result:
     stderr: bytes
     reason: str
     usage: Usage | None
+    certainty: Certainty = "fact"
+    isolation: Isolation | None = None
 
 
 class PayloadError(HaconiwaError):
@@ -48,6 +55,8 @@ class PayloadError(HaconiwaError):
 class Runs(Protocol):
     """What a run waits for: a container of its own, or a process that is attached to one."""
 
+    isolation: Isolation | None
+
     def kill(self) -> None:
         """Kill all of it; nothing happens when it has ended."""
 
@@ -60,6 +69,8 @@ class Runs(Protocol):
 
 class Attached:
     """A command in a container."""
+
+    isolation: Isolation | None = None
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -86,8 +97,10 @@ def prepared(
     """Return a run whose streams are captured where the definition leaves them at "inherit".
 
     Raises:
-        ValueError: input for a container whose definition says where it comes from.
+        ValueError: input for a container whose definition says where it comes from; or it has a terminal.
     """
+    if container.terminal:
+        raise ValueError("the output of a terminal cannot be captured: start the container, and use its `terminal`")
     if input is None:
         if container.stdin == "inherit":
             container = replace(container, stdin="null").at(container.place)
@@ -140,7 +153,10 @@ class Run:
         end = running._finish(remove=True)
         self._exchange.drain()
         stdout, stderr = (bytes(output) for output in self._exchange.outputs.values())
-        self._result = Result(end.exit_status, stdout, stderr, self._exchange.cut or end.reason, end.usage)
+        cut = self._exchange.cut
+        certainty = "fact" if cut else end.certainty
+        reason = cut or end.reason
+        self._result = Result(end.exit_status, stdout, stderr, reason, end.usage, certainty, running.isolation)
 
     def result(self, check: bool) -> Result:
         """Tell how it was, when the context is left; see `Runtime.run`."""

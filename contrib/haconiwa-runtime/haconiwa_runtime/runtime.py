@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import with_values
@@ -17,12 +19,15 @@ from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.running import Running
-from haconiwa_core.runtime.start import create, start
+from haconiwa_core.runtime.start import Created, create, start
 from haconiwa_core.runtime.store import Claim, Store
 from haconiwa_core.runtime.supervisor import Start, resident_for
 from haconiwa_runtime.forks import Forked
 from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run, prepared
+
+if TYPE_CHECKING:
+    from haconiwa_core.isolation import Isolation
 
 
 class Runtime(Forked):
@@ -86,7 +91,7 @@ class Runtime(Forked):
             for container in tuple(self._containers):
                 stack.callback(container.remove)
 
-    def start(self, container: Container, *, name: str | None = None) -> RunningContainer:
+    def start(self, container: Container, *, name: str | None = None, isolation: bool = False) -> RunningContainer:
         """Start a container in the background.
 
         Of its streams, those that the definition leaves at "inherit" are null (input) and the log.
@@ -94,6 +99,8 @@ class Runtime(Forked):
         Args:
             container: the definition.
             name: of the instance; by default exactly the container's.
+            isolation: read back what is in force, while all is set up and the command waits; see
+                `RunningContainer.isolation`. A container that only the resident supervisor can start is refused.
 
         Raises:
             DefinitionError: it cannot be planned.
@@ -101,7 +108,7 @@ class Runtime(Forked):
             SetupError: it could not be set up, or the command not executed.
             RuntimeError: the runtime is closed.
         """
-        return self._start(container.detached(), container.name if name is None else name, {})
+        return self._start(container.detached(), container.name if name is None else name, {}, isolation=isolation)
 
     def run(
         self,
@@ -111,6 +118,7 @@ class Runtime(Forked):
         timeout: float | None = None,
         check: bool = False,
         max_output: int = MAX_OUTPUT,
+        isolation: bool = False,
     ) -> Result:
         """Run a container under a unique name until it has ended, and forget it.
 
@@ -121,6 +129,7 @@ class Runtime(Forked):
                 written by then is returned.
             check: raise an error unless the exit status is 0.
             max_output: bytes kept of each stream; a container that writes more is killed.
+            isolation: as for `start`; see `Result.isolation`.
 
         Raises:
             DefinitionError: it cannot be planned.
@@ -129,7 +138,7 @@ class Runtime(Forked):
             ValueError: input for a container whose definition says where it comes from.
             RuntimeError: the runtime is closed.
         """
-        with (run := self._run(container, input, timeout, max_output)) as exchange:
+        with (run := self._run(container, input, timeout, max_output, isolation)) as exchange:
             while not exchange.step():
                 pass
         return run.result(check)
@@ -140,19 +149,27 @@ class Runtime(Forked):
         The arguments and errors are those of `start`. A container with hooks, or another that only the resident
         supervisor can start, is refused.
         """
-        if container.needs_supervisor:
-            problem = Problem(f"{container.name} has hooks, or the section of a supervisor: its start cannot be held")
-            raise DefinitionError([problem])
-        planned, claim = self._prepared(container.detached(), container.name if name is None else name, hold=True)
-        made = CreatedContainer(create(planned, claim, {}, launcher=self._launcher), self, container)
+        container = _placed(container)
+        _, created = self._held(container.detached(), container.name if name is None else name, {})
+        made = CreatedContainer(created, self, container)
         self._created.add(made)
         self._end_if_closed()
         return made
 
-    def _run(self, container: Container, input: bytes | None, timeout: float | None, max_output: int) -> Run:
-        return prepared(container, lambda item, streams: self._start(item, None, streams), input, timeout, max_output)
+    def _run(
+        self, container: Container, input: bytes | None, timeout: float | None, max_output: int, isolation: bool
+    ) -> Run:
+        def start(item: Container, streams: Mapping[str, int]) -> RunningContainer:
+            return self._start(item, None, streams, isolation=isolation)
 
-    def _start(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
+        return prepared(container, start, input, timeout, max_output)
+
+    def _start(
+        self, container: Container, name: str | None, streams: Mapping[str, int], *, isolation: bool
+    ) -> RunningContainer:
+        container = _placed(container)
+        if isolation:
+            return self._start_looked_at(container, name, streams)
         self._check_open()
         # Another process has other plugins and facts: it is asked only for what it alone can do.
         may = container.needs_supervisor or not self._particular
@@ -161,6 +178,27 @@ class Runtime(Forked):
             return self._keep(resident.begin(wanted, streams), container)
         planned, claim = self._prepared(container, name)
         return self._keep(start(planned, claim, streams, launcher=self._launcher), container)
+
+    def _start_looked_at(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
+        from haconiwa_core.isolation import Confined, isolation_of
+        from haconiwa_core.runtime.record import Process
+
+        planned, created = self._held(container, name, streams)
+        try:
+            with Confined(Process.of(created.pid), waits=True) as confined, self._planning:
+                rows = isolation_of(planned, confined, self._plugins)
+        except BaseException:
+            created.abandon()
+            raise
+        return self._keep(created.start(), container, rows)
+
+    def _held(self, container: Container, name: str | None, streams: Mapping[str, int]) -> tuple[Plan, Created]:
+        """Set a container up as far as its command, which waits."""
+        if container.needs_supervisor:
+            problem = Problem(f"{container.name} has hooks, or the section of a supervisor: its start cannot be held")
+            raise DefinitionError([problem])
+        planned, claim = self._prepared(container, name, hold=True)
+        return planned, create(planned, claim, streams, launcher=self._launcher)
 
     def _prepared(self, container: Container, name: str | None, *, hold: bool = False) -> tuple[Plan, Claim]:
         self._check_open()
@@ -187,8 +225,8 @@ class Runtime(Forked):
                 self._plugins,
             )
 
-    def _keep(self, running: Running, container: Container) -> RunningContainer:
-        started = RunningContainer(running, self, container)
+    def _keep(self, running: Running, container: Container, isolation: Isolation | None = None) -> RunningContainer:
+        started = RunningContainer(running, self, container, isolation)
         self._containers.add(started)
         self._end_if_closed()
         return started
@@ -201,3 +239,10 @@ class Runtime(Forked):
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the runtime is closed")
+
+
+def _placed(container: Container) -> Container:
+    """Say where its relative paths start: who keeps the container, or enters it later, stands elsewhere."""
+    if container.folder:
+        return container
+    return replace(container, folder=os.getcwd()).at(container.place)

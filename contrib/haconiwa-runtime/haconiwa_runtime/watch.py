@@ -1,6 +1,6 @@
 """The process that a detached container leaves behind: it waits for the end, and cleans up.
 
-A program of its own: python -I -S watch.py DIRECTORY CLAIM PID PIDFD REMOVE FOLDER...
+A program of its own: python -I -S watch.py DIRECTORY CLAIM PID PIDFD REMOVE BROKER FOLDER...
 While it waits it has imported nothing, so that a thousand of them are small.
 """
 
@@ -12,11 +12,11 @@ _WALL = 0x40000000
 
 def main() -> None:
     """Wait until the container has ended, and finish it as its parent."""
-    directory, claim, pid, pidfd, remove = sys.argv[1], *map(int, sys.argv[2:6])
+    directory, claim, pid, pidfd, remove, broker = sys.argv[1], *map(int, sys.argv[2:7])
     _reap_until(pid)
     # Bytecode that is written by the way must not be for everybody to write.
     os.umask(0o022)
-    sys.path[:0] = sys.argv[6:]
+    sys.path[:0] = sys.argv[7:]
 
     from pathlib import Path
 
@@ -26,9 +26,19 @@ def main() -> None:
 
     path = Path(directory)
     record = Store(path.parent).read(path.name)
+    running = Running(Claim(path, claim), record, pid, pidfd)
     try:
-        Running(Claim(path, claim), record, pid, pidfd).finish(remove=bool(remove))
+        running.finish(remove=bool(remove))
     finally:
+        if broker >= 0:
+            import socket
+
+            from haconiwa_runtime.terminal.spawning import tell_status
+
+            kept = socket.socket(fileno=broker)
+            tell_status(kept, running.end.exit_status if running.end else None)
+            # It is a child of this process, too, and has something to do first.
+            kept.recv(1)
         end_children()
 
 

@@ -24,7 +24,7 @@ from haconiwa_core.linux import open_process
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.cleanup import undo
-from haconiwa_core.runtime.processes import End
+from haconiwa_core.runtime.processes import SETUP_FAILED
 from haconiwa_core.runtime.record import Process, Record, boot_id
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import FILE_NAME, Claim, Store
@@ -254,7 +254,7 @@ class Supervisor:
             if record.status == "starting":
                 record = await self.work(partial(_undone, claim, record))
             self._is_of_group(container)
-            container.lives.resume(End(record.exit_status, record.reason or "failed", None))
+            container.lives.resume(record.end or SETUP_FAILED)
         if state.caller:
             self._watch_caller(container, Process(*state.caller))
 
@@ -393,7 +393,7 @@ def _undone(claim: Claim, record: Record) -> Record:
     """
     if failures := undo(record):
         raise RecordError(f"could not clean up after {claim.name}: {'; '.join(failures)}")
-    record = record._replace(status="exited", child=None, undo=())
+    record = record.ended(SETUP_FAILED)._replace(undo=())
     claim.write(record)
     return record
 

@@ -27,7 +27,7 @@ from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.host import adopt_orphans, system_call
-from haconiwa_core.runtime.processes import is_readable, status_of
+from haconiwa_core.runtime.processes import end_of, is_readable
 from haconiwa_core.testing import become, fork, forked, needs_root
 
 LARGE = 1 << 30
@@ -967,7 +967,7 @@ class TestItsLife:
             gate.write_text("go\n")
             assert os.waitpid(pid, 0)[0] == pid
             assert is_readable(pidfd, LIMIT)
-            status = status_of(pidfd)
+            status = end_of(pidfd).exit_status
             os.close(pidfd)
             await keeping.forget("box")
             assert await keeping.kept() == {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import REMAINDER, ArgumentParser, ArgumentTypeError, Namespace as Options
+from argparse import REMAINDER, ArgumentParser, Namespace as Options
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from haconiwa_core.cli.arguments import add_launcher
+from haconiwa_core.cli.arguments import add_launcher, add_surroundings, add_terminal
+from haconiwa_core.cli.surroundings import surrounded
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import Overrides
 from haconiwa_core.definition.stored import read_stored
@@ -24,6 +25,10 @@ from haconiwa_core.runtime.store import Store
 from haconiwa_runtime.client import ask_about
 from haconiwa_runtime.recorded import find
 
+if TYPE_CHECKING:
+    from haconiwa_core.runtime.processes import Child
+    from haconiwa_runtime.terminal.caller import Caller
+
 HELP = "run a command in a running container, confined as its first process is: exec NAME -- COMMAND"
 
 _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
@@ -33,8 +38,8 @@ _COMMAND_LINE = Source("command line", 0)
 
 def configure(parser: ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("-e", "--env", action="append", default=[], type=_variable, metavar="NAME=VALUE")
-    parser.add_argument("-w", "--workdir", metavar="DIRECTORY", help="absolute path inside; that of the definition")
+    add_terminal(parser)
+    add_surroundings(parser)
     parser.add_argument(
         "-u", "--user", metavar="USER[:GROUP]", help="instead of the definition's; needs haconiwa-credentials"
     )
@@ -66,14 +71,43 @@ def main(options: Options, log: Log) -> int:
     plugins = Plugins()
     running = read_stored(found.record.container, plugins)
     planned = plan(_changed(running, options, plugins), gather(), plugins, "attach", running=running)
+    caller = _caller(options) if options.tty else None
+    size = (caller and caller.size()) or (0, 0)
     with Forwarding() as forwarding, closing(choose_launcher(options.launcher)) as launcher:
-        process = forwarding.start(lambda: attach(planned, options.name, found.child, _STREAMS, launcher))
+        process = forwarding.start(lambda: attach(planned, options.name, found.child, _STREAMS, launcher, size))
         try:
             ask_about(store, options.name, "attached", command=list(planned.container.command))
         except HaconiwaError as error:
             log.warning(f"its supervisor could not be told, whose hooks wait for that: {error}")
+        if caller and (left := _sit(process, caller)):
+            return left
         status = process.reap(with_group=False).exit_status
     return EXIT_SETUP if status is None else status
+
+
+def _caller(options: Options) -> Caller:
+    from haconiwa_runtime.terminal.caller import Caller
+
+    return Caller(takes_input=options.interactive)
+
+
+def _sit(process: Child, caller: Caller) -> int:
+    """Sit at the terminal of a command until it ends: return 0, or 128 + n for a signal n that ends this before.
+
+    Then its terminal hangs up, and whether it ends is its own affair.
+    """
+    from haconiwa_runtime.terminal.caller import LeftError
+    from haconiwa_runtime.terminal.keys import DetachKeys
+    from haconiwa_runtime.terminal.remote import Owned
+    from haconiwa_runtime.terminal.session import SIGNALED, converse
+
+    assert process.terminal is not None
+    try:
+        with caller, Owned(process.terminal, process.pidfd) as terminal:
+            converse(terminal, caller, DetachKeys(b""))
+    except LeftError as left:
+        return SIGNALED + left.number
+    return 0
 
 
 def _changed(container: Container, options: Options, plugins: Plugins) -> Container:
@@ -83,10 +117,10 @@ def _changed(container: Container, options: Options, plugins: Plugins) -> Contai
     container = replace(
         container,
         command=command,
-        env={**container.env, **dict(options.env)},
-        workdir=options.workdir or container.workdir,
+        terminal=options.tty,
         **_INHERITED,
     )
+    container = surrounded(container, options)
     if options.cap_add or options.cap_drop:
         container += _capabilities(container, options, plugins).at(_COMMAND_LINE)
     if options.user is None:
@@ -106,10 +140,3 @@ def _capabilities(container: Container, options: Options, plugins: Plugins) -> F
         section = every(all=True)
     changed: Feature = section.changed(add=options.cap_add, drop=options.cap_drop)
     return changed
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ArgumentTypeError(f"{text!r} must be NAME=VALUE")
-    return name, value

@@ -19,10 +19,16 @@ from haconiwa_runtime.recorded import Found, find
 
 HELP = "show all that is known of a container"
 
+_WIDTH = 40
+"""Characters of a cell; JSON has all."""
+
 
 def configure(parser: ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME")
+    parser.add_argument(
+        "--isolation", action="store_true", help="what is asked for, and what the kernel says of its first process"
+    )
     add_format(parser)
 
 
@@ -30,6 +36,9 @@ def main(options: Options, log: Log) -> int:
     """Show a container; return 0."""
     store = Store()
     found = find(store, options.name)
+    if options.isolation:
+        _show_isolation(found, options.format)
+        return 0
     directory = store.directory / options.name
     facts = {
         **json.loads(encoded(found.record)),
@@ -44,6 +53,23 @@ def main(options: Options, log: Log) -> int:
     else:
         print_table(("WHAT", "VALUE"), list(_rows("", facts)))
     return 0
+
+
+def _show_isolation(found: Found, format: str) -> None:
+    """Print the isolation matrix of a running container."""
+    from haconiwa_runtime.isolation import isolation_of_found
+
+    rows = isolation_of_found(found)
+    if format == "json":
+        print_json(rows.to_json())
+        return
+    header = ("SECTION", "WHAT", "STATE", "ASKED", "IN FORCE", "HOST", "VERIFIED BY")
+    cells = [(row.section, row.what, row.state, row.asked, row.in_force, row.host, row.verified) for row in rows]
+    print_table(header, [tuple(_short(cell) for cell in row) for row in cells])
+
+
+def _short(text: str) -> str:
+    return "-" if not text else text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
 
 
 def _in_force(found: Found) -> dict[str, Any]:

@@ -52,6 +52,7 @@ async def execute(
     streams: dict[str, Any] = dict.fromkeys(STREAMS, "inherit")
     environment = {**in_force.env, **(env or {})}
     entering = replace(in_force, command=command, env=environment, workdir=workdir or in_force.workdir, **streams)
+    entering = replace(entering, terminal=False)
 
     def enter(entering: Container, streams: Mapping[str, int]) -> Attached:
         planned = supervisor.plans.attach(entering, in_force)

@@ -12,17 +12,19 @@ from socket import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from haconiwa_runtime.terminal.spawning import give_to_broker, size_asked_by, tell_status
 from haconiwa_runtime.waiting import within
 
 from haconiwa_core import linux
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError, RecordError, SetupError
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.planning.plan import Plan
-from haconiwa_core.runtime.processes import End, kill_all
+from haconiwa_core.runtime.processes import UNKNOWN, End, kill_all
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.start import start
-from haconiwa_core.runtime.store import CHANGES_NAME
+from haconiwa_core.runtime.store import ASKED_NAME, CHANGES_NAME, KILLED_NAME, note_asked
+from haconiwa_core.runtime.supervisor import TERMINAL
 from haconiwa_supervision import Ready
 from haconiwa_supervision.container.executing import execute
 from haconiwa_supervision.container.monitoring import Monitoring
@@ -32,7 +34,6 @@ from haconiwa_supervision.readiness import NotReadyError, notify, wait_until_rea
 if TYPE_CHECKING:
     from haconiwa_supervision.container.supervised import Supervised
 
-_UNKNOWN = End(None, "unknown", None)
 _UNITS = {"K": 10, "M": 20, "G": 30}
 
 
@@ -68,6 +69,7 @@ class Life:
         self._killing = asyncio.Lock()
         self._is_stopping = False
         self._held: dict[str, int] = {}
+        self._broker: socket | None = None
 
     @property
     def runs(self) -> bool:
@@ -93,8 +95,9 @@ class Life:
         # Who comes after a crash finds what to go on with.
         self._container.note()
         try:
-            # What was changed in a former life is not in force in this one.
-            (self._container.claim.directory / CHANGES_NAME).unlink(missing_ok=True)
+            # What was changed in a former life, and asked of it, is not about this one.
+            for name in (CHANGES_NAME, ASKED_NAME, KILLED_NAME):
+                (self._container.claim.directory / name).unlink(missing_ok=True)
             await self.firing.fire("before_start")
             self.running = await self._started(plan, streams)
         except Exception as error:
@@ -131,15 +134,26 @@ class Life:
 
     def _start(self, plan: Plan, streams: Mapping[str, int]) -> Running:
         state = self._container.state
+        first = streams.get(TERMINAL)
         running = start(
             plan,
             self._container.claim,
-            streams,
+            {stream: descriptor for stream, descriptor in streams.items() if stream != TERMINAL},
             launcher=self._supervisor.launcher(state.launcher),
             orphan="end" if state.caller else "keep",
             moment=self._moment,
             again=state.restarts > 0,
+            size=(0, 0) if first is None else size_asked_by(first),
         )
+        if running.terminal is not None:
+            policy = self._container.policy
+            size, files = _bytes(policy.log_size), policy.log_files
+            try:
+                self._broker = give_to_broker(running, self._container.claim.directory, first, size, files)
+            except BaseException:
+                running.kill()
+                running.finish(remove=not state.restarts)
+                raise
         try:
             running.keep_timings()
         except RecordError as error:
@@ -154,7 +168,7 @@ class Life:
             asyncio.run_coroutine_threadsafe(self.firing.fire(event), self._supervisor.loop).result()
 
     async def _log_streams(self, plan: Plan) -> dict[str, int]:
-        if "log" not in (plan.container.stdout, plan.container.stderr):
+        if plan.container.terminal or "log" not in (plan.container.stdout, plan.container.stderr):
             return {}
         container, policy = self._container, self._container.policy
         size = _bytes(policy.log_size)
@@ -253,7 +267,7 @@ class Life:
             self.monitoring.end()
         except OSError as error:
             self._supervisor.fault(self._container.name, error)
-        self.end = await self._container.or_fault(self._supervisor.work(running.await_end)) or _UNKNOWN
+        self.end = await self._container.or_fault(self._supervisor.work(running.await_end)) or UNKNOWN
         self.child = None
 
     async def _end_of(self, running: Running) -> bool:
@@ -262,7 +276,9 @@ class Life:
         assert end is not None
         keeper = self._supervisor.keeper
         await container.or_fault(keeper.flush(container.name))
-        container.emit("exited", exit_status=end.exit_status, reason=end.reason, why=self.reason)
+        container.emit(
+            "exited", exit_status=end.exit_status, reason=end.reason, certainty=end.certainty, why=self.reason
+        )
         await self._fire("after_exit")
         if end.exit_status != 0:
             await self._fire("after_failure")
@@ -304,6 +320,7 @@ class Life:
             self._is_stopping = True
             if hooks := self.firing.fire_soon("before_stop"):
                 await asyncio.wait([hooks])
+            note_asked(self._container.claim.directory, Signals.SIGTERM)
             self.signal(Signals[self._container.policy.stop_signal])
             timeout = self._container.policy.stop_timeout if timeout is None else timeout
         if timeout is not None and not await self._ends_within(timeout):
@@ -319,6 +336,7 @@ class Life:
         async with self._killing:
             if self.runs:
                 assert self.running is not None
+                note_asked(self._container.claim.directory)
                 # A copy: whoever reaps it closes the other.
                 pidfd = os.dup(self.running.pidfd)
                 await self._supervisor.work(partial(_kill, self.running.pid, pidfd, self.running.record.group))
@@ -329,6 +347,14 @@ class Life:
             assert self.running is not None
             with suppress(ProcessLookupError):
                 pidfd_send_signal(self.running.pidfd, number)
+
+    def tell_broker(self, end: End | None = None) -> None:
+        """Tell the broker of its terminal how it has ended for good, or that another life follows with another one."""
+        if self._broker:
+            if end:
+                tell_status(self._broker, end.exit_status)
+            self._broker.close()
+            self._broker = None
 
     def leave(self) -> None:
         """Leave it as it is, to the next supervisor."""

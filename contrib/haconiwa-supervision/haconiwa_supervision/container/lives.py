@@ -17,15 +17,14 @@ from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.planning.baseline import STREAMS
 from haconiwa_core.planning.plan import Plan
-from haconiwa_core.runtime.processes import End
+from haconiwa_core.runtime.processes import SETUP_FAILED, End
 from haconiwa_core.runtime.running import Running
+from haconiwa_core.runtime.supervisor import TERMINAL
 from haconiwa_supervision.container.life import Life
 from haconiwa_supervision.container.restarting import restart_delay, wants_restart
 
 if TYPE_CHECKING:
     from haconiwa_supervision.container.supervised import Supervised
-
-FAILED = End(None, "failed", None)
 
 
 class Lives:
@@ -72,11 +71,11 @@ class Lives:
         """
         try:
             await self.present.firing.fire("before_plan")
-            await self._supervisor.work(self._planned)
+            made = await self._supervisor.work(self._planned)
         except Exception as error:
             await self.present.fail(error)
             raise
-        self._container.emit("planned")
+        self._container.emit("planned", **({"warnings": list(made.warnings)} if made.warnings else {}))
 
     async def begin(self, streams: Mapping[str, int]) -> None:
         """Start it for the first time.
@@ -90,6 +89,9 @@ class Lives:
         # Who has them may have gone when it is started again.
         self._streams = {stream: os.dup(descriptor) for stream, descriptor in streams.items()}
         await self._start()
+        # From now on its broker has it, and nobody else.
+        if (first := self._streams.pop(TERMINAL, None)) is not None:
+            os.close(first)
         self._follow(self._live())
 
     def adopt(self, running: Running, hooks: Sequence[Hook], messages: socket | None) -> None:
@@ -123,7 +125,7 @@ class Lives:
         state = self._container.state
         state.ended, state.retired, state.stopping = False, False, None
         again = self._again = self._supervisor.loop.create_future()
-        self.resume(FAILED)
+        self.resume(SETUP_FAILED)
         await again
 
     async def _start(self) -> None:
@@ -217,6 +219,7 @@ class Lives:
     async def _starts_again(self) -> bool:
         """Start it again, and tell who has asked for that; return whether it was started."""
         again, self._again = self._again, None
+        self.present.tell_broker()
         self.present = self._new(self._container.definition.container.hooks)
         try:
             await self._start()
@@ -273,4 +276,6 @@ def _answer(waiting: asyncio.Future[None] | None, error: Exception | None) -> No
 
 
 def _inherited(container: Container) -> list[str]:
+    if container.terminal:
+        return []
     return [stream for stream in STREAMS if getattr(container, stream) == "inherit"]

@@ -16,14 +16,14 @@ from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.feature import Feature
 from haconiwa_core.hooks.hook import Hook
 from haconiwa_core.host import gather
-from haconiwa_core.runtime.processes import End
+from haconiwa_core.runtime.processes import SETUP_FAILED, End
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Claim
 from haconiwa_supervision import Supervision
 from haconiwa_supervision.container.answers import Answers
 from haconiwa_supervision.container.executing import execute
 from haconiwa_supervision.container.life import Life
-from haconiwa_supervision.container.lives import FAILED, Lives
+from haconiwa_supervision.container.lives import Lives
 from haconiwa_supervision.hooks.calls import Outcome
 from haconiwa_supervision.hooks.context import Executed
 from haconiwa_supervision.hooks.firing import Firing
@@ -142,8 +142,9 @@ class Supervised:
         finally:
             self.claim.release()
         self.lives.close()
+        self.life.tell_broker(self.end or SETUP_FAILED)
         if not self.finished.done():
-            self.finished.set_result(self.end or FAILED)
+            self.finished.set_result(self.end or SETUP_FAILED)
         self.supervisor.has_finished(self)
 
     def forget(self) -> None:

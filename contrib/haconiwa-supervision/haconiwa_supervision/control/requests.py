@@ -13,6 +13,7 @@ from haconiwa_runtime.messages import DESCRIPTOR_LIMIT, close_all
 
 from haconiwa_core.errors import HaconiwaError, RecordError
 from haconiwa_core.hooks.hook import catchable_signals
+from haconiwa_core.runtime.processes import End
 from haconiwa_supervision.container.reloading import reload
 from haconiwa_supervision.container.supervised import Supervised
 from haconiwa_supervision.control.server import Conversation, Handler
@@ -104,8 +105,7 @@ class Requests:
                 for member in [member for member in waited if member.finished.done()]:
                     waited.remove(member)
                     end = member.finished.result()
-                    told = {"name": member.name, "exit_status": end.exit_status, "reason": end.reason}
-                    await conversation.send({"ended": {**told, "usage": end.usage}})
+                    await conversation.send({"ended": {"name": member.name, **_told(end), "usage": end.usage}})
         finally:
             gone.cancel()
 
@@ -162,12 +162,11 @@ class Requests:
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
         if finished.done():
-            end = finished.result()
-            await conversation.send({"value": {"exit_status": end.exit_status, "reason": end.reason}})
+            await conversation.send({"value": _told(finished.result())})
 
     async def _stop(self, request: Request) -> Any:
         end = await self._of(request).stop(_seconds(request), "asked to")
-        return {"exit_status": end.exit_status, "reason": end.reason}
+        return _told(end)
 
     async def _stop_all(self, request: Request) -> Any:
         await self._supervisor.stop_all(request["names"], "asked to", _seconds(request))
@@ -230,6 +229,10 @@ class Requests:
         if container is None:
             raise RecordError(f"no container named {name} is supervised")
         return container
+
+
+def _told(end: End) -> dict[str, Any]:
+    return {"exit_status": end.exit_status, "reason": end.reason, "certainty": end.certainty}
 
 
 def _end_all(members: set[Supervised]) -> None:

@@ -18,7 +18,7 @@ from haconiwa_core.runtime.outputs import Outputs
 from haconiwa_core.runtime.processes import Child, End, Usage, is_readable
 from haconiwa_core.runtime.running import Running
 from haconiwa_core.runtime.store import Store
-from haconiwa_core.runtime.supervisor import Start
+from haconiwa_core.runtime.supervisor import TERMINAL, Start
 from haconiwa_supervision.control.spawning import connected
 from haconiwa_supervision.transport import definition_to_json
 
@@ -32,7 +32,8 @@ class ResidentSupervisor:
     def start(self, wanted: Start) -> list[str]:
         """Start containers in the background; see `haconiwa_core.runtime.supervisor.Supervisor`."""
         with connected(wanted.store) as connection:
-            started = _started(connection, wanted, [{}] * len(wanted.containers), bound=False)
+            streams = {} if wanted.terminal is None else {TERMINAL: wanted.terminal}
+            started = _started(connection, wanted, [streams] * len(wanted.containers), bound=False)
         return [each.name for each in started]
 
     def run(self, wanted: Start) -> int:
@@ -100,6 +101,8 @@ class BoundContainer(Running):
         self.pid, self.pidfd = process.pid, os.eventfd(0)
         self.end: End | None = None
         self.timeline = None
+        # Its supervisor keeps that, if it has one.
+        self.terminal = None
         self.log = store.directory / process.name / LOG_NAME
         if record:
             self.record = record
@@ -198,7 +201,7 @@ def _ends(wanted: Start, connection: Connection, started: Sequence[_Process] | S
     for content in connection.all():
         told = content["ended"]
         usage = Usage(*told["usage"]) if told["usage"] else None
-        ends[told["name"]] = End(told["exit_status"], told["reason"], usage)
+        ends[told["name"]] = End(told["exit_status"], told["reason"], usage, told["certainty"])
     for process in started:
         if process.name not in ends:
             ends[process.name] = _end_of(wanted, process)
@@ -216,7 +219,8 @@ def _end_of(wanted: Start, process: _Process | _Bound) -> End:
             # First, for the process may have ended only to be started again.
             is_there = process.pidfd >= 0 and not is_readable(process.pidfd, _LOOK)
             if answer := ask_about(store, name, "wait"):
-                return End(answer["value"]["exit_status"], answer["value"]["reason"], None)
+                value = answer["value"]
+                return End(value["exit_status"], value["reason"], None, value["certainty"])
         except RecordError:
             break  # It has ended, and was forgotten.
         except HaconiwaError:
@@ -225,8 +229,8 @@ def _end_of(wanted: Start, process: _Process | _Bound) -> End:
     with suppress(RecordError):
         recorded.await_record(store, name)
         record = store.read(name)
-        if record.exit_status is not None:
-            end = End(record.exit_status, record.reason, None)
+        if record.exit_status is not None and record.end:
+            end = record.end
         if wanted.remove:
             recorded.remove(store, name)
     return end

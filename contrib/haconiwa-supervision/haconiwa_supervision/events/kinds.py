@@ -27,7 +27,10 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "planned": Kind("it can be started: its plan is made"),
+    "planned": Kind(
+        "it can be started: its plan is made",
+        {"warnings": "what is less than its definition asks for, which says that this is good enough"},
+    ),
     "started": Kind(
         "its command has been executed",
         {"pid": "of its first process, on the host", "restarts": "how often it was started again before"},
@@ -64,7 +67,8 @@ KINDS = {
         "its first process has ended",
         {
             "exit_status": "the command's own, or 128 + n for a signal n; null where nobody knows",
-            "reason": "exited, signaled, unknown, or oom",
+            "reason": "exited, signaled, oom, pids, seccomp, or unknown",
+            "certainty": "of the reason: fact, or likely",
             "why": "what was wanted of it before, if anything",
         },
     ),
