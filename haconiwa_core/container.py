@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-OWN_KEYS = ("name", "command", "env", "workdir", "stdin", "stdout", "stderr")
+OWN_KEYS = ("name", "command", "env", "workdir", "stdin", "stdout", "stderr", "terminal")
 """What a definition says of the container itself; all else is of its features."""
 
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z", re.ASCII)
@@ -40,6 +40,7 @@ class Container(Hooked):
         workdir: absolute path inside.
         stdin, stdout, stderr: "inherit", "null", "log" (output only), "file:PATH" inside the
             container, or "host:PATH" on the host; output files are appended to, mode 0600.
+        terminal: it has a terminal of its own (pty(7)), which is all three of its streams, and controls its session.
         folder: where relative paths of the host start; the definition's folder.
         hooks: declared with the decorators of `Hooked`; a container that is made of another begins with its hooks.
         unread: what could not be read of it where it was written; any of these refuses its plan.
@@ -53,6 +54,7 @@ class Container(Hooked):
     stdin: str = "inherit"
     stdout: str = "inherit"
     stderr: str = "inherit"
+    terminal: bool = False
     folder: str = ""
     hooks: list[Hook] = field(default_factory=list, repr=False, compare=False)
     unread: Sequence[Problem] = field(default=(), repr=False, compare=False)
@@ -99,7 +101,9 @@ class Container(Hooked):
         return self
 
     def detached(self) -> Container:
-        """Return the container with null and its log instead of streams that it would inherit."""
+        """Return the container with null and its log instead of streams that it would inherit; a terminal stays."""
+        if self.terminal:
+            return self
         instead = {"stdin": "null", "stdout": "log", "stderr": "log"}
         changes: dict[str, Any] = {key: kind for key, kind in instead.items() if getattr(self, key) == "inherit"}
         return replace(self, **changes).at(self.place)
@@ -165,8 +169,11 @@ def _own_problems(container: Container) -> list[Problem]:
     if text := _workdir_complaint(container.workdir):
         problem("workdir", text)
     for key in ("stdin", "stdout", "stderr"):
-        if text := _stream_complaint(key, getattr(container, key)):
+        if text := _stream_complaint(key, getattr(container, key), container.terminal):
             problem(key, text)
+    terminal: object = container.terminal
+    if not isinstance(terminal, bool):
+        problem("terminal", f"must be true or false, not {terminal!r}")
     return found
 
 
@@ -197,12 +204,14 @@ def _lies_in_proc(path: str) -> bool:
     return path.startswith("/") and os.path.normpath(path).lstrip("/").split("/")[0] == "proc"
 
 
-def _stream_complaint(key: str, value: object) -> str:
+def _stream_complaint(key: str, value: object, terminal: bool) -> str:
     expected = 'must be "inherit", "null", "log", "file:PATH" or "host:PATH"'
     if not isinstance(value, str) or "\0" in value:
         return f"{expected}, not {value!r}"
     if value == "log" and key == "stdin":
         return "a log can take output only"
+    if terminal is True and value not in ("inherit", "log"):
+        return f"must be left out, not {value!r}: the container has a terminal, which is all of its streams"
     kind, _, path = value.partition(":")
     if value in _STREAMS or (kind == "host" and path):
         return ""

@@ -74,6 +74,7 @@ class SetupError(HaconiwaError):
         attempted: the failed function with its arguments.
         errno: the kernel's error number, or 0 where no system call failed.
         reason: its name and meaning, or what happened instead.
+        cause: why, as it was found when it was looked for, or "".
         remedy: what to do about it, or "".
         cleanup: failures of the undo that followed, empty in the ordinary case.
     """
@@ -86,6 +87,7 @@ class SetupError(HaconiwaError):
         attempted: str,
         number: int = 0,
         reason: str = "",
+        cause: str = "",
         remedy: str = "",
         exit_status: int = EXIT_SETUP,
     ) -> None:
@@ -94,10 +96,12 @@ class SetupError(HaconiwaError):
         self.attempted = attempted
         self.errno = number
         self.reason = describe_errno(number, reason) if number else reason
+        self.cause = cause
         self.remedy = remedy
         self.cleanup: tuple[str, ...] = ()
         self.exit_status = exit_status
-        super().__init__(f"{plugin}: {stage}: {attempted}: {self.reason}{f'; {remedy}' if remedy else ''}")
+        told = ": ".join(filter(None, (plugin, stage, attempted, self.reason, cause)))
+        super().__init__(f"{told}; {remedy}" if remedy else told)
 
 
 class StepError(OSError):

@@ -99,21 +99,38 @@ class CgroupPlace(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """A number that the kernel raises when it ends a container's processes, read when the container has ended.
+    """A number that the kernel raises when it does something to a container, read when the container has ended.
 
     Args:
-        reason: why it has ended if the number is not 0: "oom".
+        reason: why it has failed if a number is not 0: "oom", "pids".
         base: as that of CgroupPlace.
         group: as that of CgroupPlace.
-        file: in the group, of lines like "name number".
+        files: where it may be counted, in the group, each of lines like "name number".
         field: the name.
     """
 
     reason: str
     base: str
     group: str | Slot
-    file: str
+    files: tuple[str, ...]
     field: str
+
+    @property
+    def key(self) -> str:
+        """Return the reason: there may be several."""
+        return self.reason
+
+
+class EndingSignal(NamedTuple):
+    """A signal by which the kernel ends a process of the container, and nobody is likely to send.
+
+    Args:
+        reason: why it has ended then: "seccomp".
+        number: of the signal.
+    """
+
+    reason: str
+    number: int
 
     @property
     def key(self) -> str:
@@ -151,14 +168,25 @@ class Wrapper(NamedTuple):
     Args:
         program: the slot of its open file, which is executed without a path.
         arguments: its name and its own arguments; the command follows.
+        attached: it starts what is attached, too.
     """
 
     program: Slot
     arguments: tuple[str, ...]
+    attached: bool = False
 
 
 Fact = (
-    Namespace | IdMap | NewRoot | FreshFilesystem | CgroupPlace | Counter | CapabilitySets | NoNewPrivileges | Wrapper
+    Namespace
+    | IdMap
+    | NewRoot
+    | FreshFilesystem
+    | CgroupPlace
+    | Counter
+    | EndingSignal
+    | CapabilitySets
+    | NoNewPrivileges
+    | Wrapper
 )
 """Something that one feature publishes, once, and others may need.
 

@@ -54,6 +54,11 @@ class Feature:
                 object.__setattr__(self, item.name, tuple(value))
 
     @property
+    def is_lenient(self) -> bool:
+        """Whether less than is asked for is good enough where the host cannot do it; see `Planning.warn`."""
+        return False
+
+    @property
     def place(self) -> Source:
         """Where the feature was written."""
         place: Source = self.__dict__["source"]

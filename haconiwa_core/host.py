@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from haconiwa_core.errors import DefinitionError, HaconiwaError, Problem
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import LANDLOCK_CREATE_RULESET_VERSION
-from haconiwa_core.linux.host import system_call
+from haconiwa_core.linux.host import resource_limits, system_call
 
 _CGROUP_FILESYSTEM = re.compile("cgroup2?")
 
@@ -53,6 +53,8 @@ class HostFacts(NamedTuple):
         seccomp_actions: what a filter may answer, as the kernel names it (seccomp(2)).
         landlock: version of the kernel's Landlock interface; 0 without it (landlock(7)).
         lsms: active security modules, in their order; empty where securityfs is not mounted.
+        limits: soft and hard resource limits of the starter, by the resource's number (getrlimit(2)); -1 is none.
+            Empty where they are not known, which is taken for none.
     """
 
     kernel: str
@@ -68,6 +70,7 @@ class HostFacts(NamedTuple):
     seccomp_actions: tuple[str, ...]
     landlock: int
     lsms: tuple[str, ...]
+    limits: tuple[tuple[int, int], ...] = ()
 
     def has_capability(self, number: int) -> bool:
         """Return whether the starter has a capability, by its CAP_* number."""
@@ -95,7 +98,8 @@ class HostFacts(NamedTuple):
                 CgroupTree(**{**tree, "controllers": tuple(tree["controllers"])}) for tree in data["cgroups"]
             )
             texts = {key: tuple(data[key]) for key in ("namespaces", "seccomp_actions", "lsms")}
-            return HostFacts(**{**data, **texts, "users": users, "cgroups": cgroups})
+            limits = tuple((int(soft), int(hard)) for soft, hard in data.get("limits", ()))
+            return HostFacts(**{**data, **texts, "users": users, "cgroups": cgroups, "limits": limits})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             text = f"not the facts of a host ({error})"
             hint = "write them with `haconiwa plan --show-host`"
@@ -119,6 +123,7 @@ def gather() -> HostFacts:
         seccomp_actions=tuple(_read_if_there("/proc/sys/kernel/seccomp/actions_avail").split()),
         landlock=_landlock_version(),
         lsms=tuple(filter(None, _read_if_there("/sys/kernel/security/lsm").strip().split(","))),
+        limits=resource_limits(Path("/proc/self/limits").read_text()),
     )
 
 

@@ -20,7 +20,9 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
 if TYPE_CHECKING:
+    from haconiwa_core.isolation import Confined, Row
     from haconiwa_core.planning.context import Planning
+    from haconiwa_core.planning.plan import Plan
 
 _DIRECTORY = Slot("directory")
 
@@ -53,17 +55,19 @@ class NamespaceFeature(Feature):
 
 Facts = Callable[[Any, "Planning"], Iterable[Fact]]
 Steps = Callable[[Any, "Planning"], Iterable[Step]]
+Rows = Callable[[Any, "Plan", "Confined"], "Iterable[Row]"]
 
 
 def namespace_hooks(
-    kind: type[NamespaceFeature], facts: Facts | None = None, steps: Steps | None = None
-) -> tuple[Callable[[], type[Feature]], Facts, Steps]:
-    """Return the hooks of a namespace's plugin: feature, facts, steps.
+    kind: type[NamespaceFeature], facts: Facts | None = None, steps: Steps | None = None, rows: Rows | None = None
+) -> tuple[Callable[[], type[Feature]], Facts, Steps, Rows]:
+    """Return the hooks of a namespace's plugin: feature, facts, steps, isolation.
 
     Args:
         kind: the feature.
         facts: further facts of the kind.
         steps: further steps of the kind, for a new namespace and for a joined one.
+        rows: further rows of the isolation matrix.
     """
 
     @hookimpl
@@ -86,7 +90,17 @@ def namespace_hooks(
             yield from steps(feature, planning)
         yield from _keep(feature, planning)
 
-    return haconiwa_feature, haconiwa_facts, haconiwa_steps
+    @hookimpl
+    def haconiwa_isolation(feature: NamespaceFeature | None, plan: Plan, confined: Confined) -> Iterable[Row]:
+        from haconiwa_core.kernel_rows import OWN, namespace_row
+
+        join = feature.join if feature else None
+        asked = "" if feature is None else OWN if join is None else f"that of {join}"
+        yield namespace_row(kind.section, kind.kind, confined, asked, join)
+        if rows:
+            yield from rows(feature, plan, confined)
+
+    return haconiwa_feature, haconiwa_facts, haconiwa_steps, haconiwa_isolation
 
 
 def _refuse_contradictions(feature: NamespaceFeature) -> None:

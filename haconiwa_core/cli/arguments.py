@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from argparse import ArgumentParser, HelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 _COLUMNS = 80
 """Of help that is written elsewhere than to a terminal."""
@@ -71,6 +71,74 @@ def add_selection(parser: ArgumentParser, names_help: str) -> None:
     parser.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="FEATURE.KEY=VALUE", help="set an option"
     )
+    add_surroundings(parser)
+    add_terminal(parser)
+    parser.set_defaults(flags=[])
+
+
+def add_surroundings(parser: ArgumentParser) -> None:
+    """Add what `surroundings.surrounded` needs: variables of the environment, and the working directory."""
+    parser.add_argument(
+        "-e",
+        "--env",
+        dest="variables",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a variable of its environment; without a value the caller's",
+    )
+    parser.add_argument(
+        "--env-file", action="append", default=[], metavar="FILE", help="lines of NAME=VALUE, or NAME; # is a comment"
+    )
+    parser.add_argument("-w", "--workdir", metavar="DIRECTORY", help="where the command starts; absolute, inside")
+
+
+def add_terminal(parser: ArgumentParser) -> None:
+    """Add `interactive` and `tty`."""
+    parser.add_argument("-i", "--interactive", action="store_true", help="it reads what the caller's input holds")
+    parser.add_argument("-t", "--tty", action="store_true", help="give it a terminal of its own; -it to sit at it")
+
+
+def add_detach_keys(parser: ArgumentParser) -> None:
+    """Add `detach_keys`."""
+    parser.add_argument(
+        "--detach-keys",
+        metavar="KEYS",
+        default="ctrl-p,ctrl-q",
+        help="what leaves its terminal and lets it run on, such as ctrl-]; ctrl-p,ctrl-q",
+    )
+
+
+def unknown_options(parser: ArgumentParser, words: Sequence[str]) -> list[str]:
+    """Return what a command line has of options that a parser lacks, without their dashes.
+
+    Args:
+        parser: of a command. If it is one that does not take the flags of plugins, nothing is looked for.
+        words: of the command line, after the verb.
+
+    Returns:
+        Names, of which some may be values that look like options; "help" if the help is asked for.
+    """
+    if parser.get_default("flags") is None:
+        return []
+    return [name for word in words if word.startswith("-") for name in _unknown(word, parser)]
+
+
+def _unknown(word: str, parser: ArgumentParser) -> Iterator[str]:
+    known = parser._option_string_actions  # argparse has no other way to ask.
+    option = word.partition("=")[0]
+    if option in ("-h", "--help"):
+        yield "help"
+    elif option.startswith("--"):
+        yield from [option[2:]] if option not in known else []
+    else:
+        # Several letters may stand together; the first that takes a value takes the rest.
+        for letter in word[1:]:
+            action = known.get(f"-{letter}")
+            if action is None:
+                yield letter
+            if action is None or action.nargs != 0:
+                return
 
 
 def add_launcher(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from haconiwa_core.cli.arguments import add_general, help_formatter, listed
+from haconiwa_core.cli.arguments import add_general, help_formatter, listed, unknown_options
 from haconiwa_core.cli.commands import OWN, Command, find, others, split
 from haconiwa_core.errors import EXIT_SETUP, HaconiwaError
 from haconiwa_core.log import Log
@@ -41,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("which command? see `haconiwa --help`")
         verb, words = split(options.words)
         command = find(verb)
-        options = command_parser(verb, command).parse_args(words, options)
+        ours = command_parser(verb, command)
+        if unknown := unknown_options(ours, words):
+            from haconiwa_core.cli.flags import add_flags
+
+            add_flags(ours, unknown)
+        options = ours.parse_args(words, options)
         status = command.main(options, Log(options.log_format))
         # Now, not when the interpreter ends; and where there is no standard output, nothing.
         print(end="", flush=True)

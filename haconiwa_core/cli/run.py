@@ -6,7 +6,7 @@ import gc
 from argparse import ArgumentParser, Namespace as Options
 from typing import TYPE_CHECKING
 
-from haconiwa_core.cli.arguments import add_launcher, add_selection
+from haconiwa_core.cli.arguments import add_detach_keys, add_launcher, add_selection
 from haconiwa_core.log import Log
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def configure(parser: ArgumentParser) -> None:
     add_launcher(parser)
     parser.add_argument("--name", help="claim this name instead of a unique one")
     parser.add_argument("-d", "--detach", action="store_true", help="in the background: print the names and return")
+    add_detach_keys(parser)
     parser.add_argument("--rm", action="store_true", help="forget the container and its log when it has ended")
 
 
@@ -44,8 +45,17 @@ def main(options: Options, log: Log) -> int:
         raise DefinitionError([Problem("--name can name one container only", hint="say which one to run")])
     store = Store()
     wanted = Start(containers, store, plugins, options.name, options.rm, options.launcher, options.file)
+    terminal = any(container.terminal for container in containers)
+    if options.detach and options.interactive and not terminal:
+        raise DefinitionError([Problem("-i with -d needs -t", hint="nothing else keeps an input in the background")])
+    if any(feature.is_lenient for container in containers for feature in container.features):
+        for item in plan_all(containers, gather(), plugins):
+            for warning in item.warnings:
+                log.warning(f"{item.container.name}: {warning}")
     if options.detach:
         return _detached(wanted)
+    if terminal:
+        return _at_terminal(wanted, options)
     if resident := resident_for(containers, store):
         return resident.run(wanted)
     plans = plan_all(containers, gather(), plugins)
@@ -53,6 +63,18 @@ def main(options: Options, log: Log) -> int:
     gc.freeze()
     gc.enable()
     return run_all(plans, store, launcher, name=options.name, remove=options.rm, log=log)
+
+
+def _at_terminal(wanted: Start, options: Options) -> int:
+    from haconiwa_core.errors import DefinitionError, Problem
+    from haconiwa_core.runtime.supervisor import terminal_session
+
+    if len(wanted.containers) > 1:
+        text = "one container at a time can have the caller's terminal"
+        raise DefinitionError([Problem(text, hint="say which one to run, or add -d")])
+    # Who asks for a terminal on the command line says there whether it is for input, too.
+    takes_input = options.interactive or not options.tty
+    return terminal_session().run(wanted, takes_input=takes_input, detach_keys=options.detach_keys)
 
 
 def _detached(wanted: Start) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace as Options
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from haconiwa_core.container import Container
-from haconiwa_core.definition.overrides import Overrides
+from haconiwa_core.definition.overrides import Flagged, Overrides
 from haconiwa_core.definition.reading import read
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.feature import Source
@@ -23,8 +24,9 @@ def selected(options: Options, plugins: Plugins) -> list[Container]:
     Raises:
         DefinitionError: with all problems.
     """
-    overrides = Overrides(options.enabled, options.disabled, options.settings)
-    if options.command or any(overrides):
+    overrides = Overrides(options.enabled, options.disabled, options.settings, _flagged(options))
+    surroundings = options.variables or options.env_file or options.workdir is not None
+    if options.command or surroundings or any(overrides):
         check_command_line()
     if options.file:
         containers = _named(read(options.file, plugins), options)
@@ -36,7 +38,21 @@ def selected(options: Options, plugins: Plugins) -> list[Container]:
         containers = [container.at(Source("command line", 0))]
     else:
         raise DefinitionError([Problem("nothing to run", hint="give a definition FILE, or a command after --")])
+    if surroundings:
+        from haconiwa_core.cli.surroundings import surrounded
+
+        containers = [surrounded(container, options) for container in containers]
+    if options.tty:
+        containers = [replace(container, terminal=True).at(container.place) for container in containers]
     return [overrides.apply(container, plugins) for container in containers]
+
+
+def _flagged(options: Options) -> Sequence[Flagged]:
+    if not options.flags:
+        return ()
+    from haconiwa_core.cli.flags import changes
+
+    return changes(options.flags)
 
 
 def host_facts(file: str | None) -> HostFacts:

@@ -1,18 +1,33 @@
-"""What the command line changes: --with, --without and --set."""
+"""What the command line changes: --with, --without, --set, and flags that plugins turn into options."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.sections import build_section
-from haconiwa_core.errors import Problem
-from haconiwa_core.feature import Source
+from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.feature import Feature, Source
 from haconiwa_core.plugins.loading import Plugins
 
 _PLACE = "command line"
+
+
+class Flagged(NamedTuple):
+    """What flags of the command line change in one section.
+
+    Args:
+        section: its name.
+        text: the flags, for messages.
+        change: turns the section, or None where there is none, into options that have other values; None leaves it out.
+            May raise DefinitionError.
+    """
+
+    section: str
+    text: str
+    change: Callable[[Feature | None], Mapping[str, Any] | None]
 
 
 class Overrides(NamedTuple):
@@ -22,11 +37,13 @@ class Overrides(NamedTuple):
         enabled: sections to add with their defaults (--with).
         disabled: sections to leave out (--without).
         settings: "SECTION.KEY=VALUE" texts (--set); each enables its section.
+        flags: change sections after the others have.
     """
 
     enabled: Sequence[str] = ()
     disabled: Sequence[str] = ()
     settings: Sequence[str] = ()
+    flags: Sequence[Flagged] = ()
 
     def apply(self, container: Container, plugins: Plugins) -> Container:
         """Return the changed container, with all that is wrong in the changes (`Container.problems`)."""
@@ -45,7 +62,16 @@ class Overrides(NamedTuple):
         ]
         for name in self.disabled:
             container = container.without(name)
-        return with_values(container.noting(problems), values, plugins, _PLACE)
+        contradictions = [flagged for flagged in self.flags if flagged.section in self.disabled]
+        problems += [
+            Problem(f"{flagged.text} contradicts --without {flagged.section}", file=_PLACE)
+            for flagged in contradictions
+        ]
+        container = with_values(container.noting(problems), values, plugins, _PLACE)
+        for flagged in self.flags:
+            if flagged not in contradictions:
+                container = _with_flags(container, flagged, plugins)
+        return container
 
 
 def with_values(
@@ -70,6 +96,26 @@ def with_values(
         if feature:
             container += feature.at(Source(place, 0))
     return container.noting(problems)
+
+
+def _with_flags(container: Container, flagged: Flagged, plugins: Plugins) -> Container:
+    """Return the changed container; of a section that a profile gives the other options stay, too."""
+    from haconiwa_core.planning.planner import expanded
+
+    section, text, change = flagged
+    present = expanded(container, plugins).feature(section)
+    try:
+        values = change(present)
+    except DefinitionError as error:
+        return container.noting(
+            [item._replace(section=item.section or section, file=_PLACE) for item in error.problems]
+        )
+    if values is not None:
+        return with_values(container + present if present else container, {section: values}, plugins, _PLACE)
+    if present and not container.feature(section):
+        hint = "change that one's options"
+        return container.noting([Problem(f"{text}: another feature stands for {section}", file=_PLACE, hint=hint)])
+    return container.without(section)
 
 
 def _setting(text: str, values: dict[str, dict[str, Any]]) -> tuple[str, Problem | None]:

@@ -1,6 +1,7 @@
-"""The distributions that this project publishes: which one to name when a plugin or a command is missing.
+"""The distributions that this project publishes: which one to name when a plugin, a command or a flag is missing.
 
-Data, not code: `catalogue.json` and `commands.json` agree with the folders of the tree, and a test compares.
+Data, not code: `catalogue.json`, `commands.json` and `flags.json` agree with the folders of the tree, and a test
+compares.
 """
 
 from __future__ import annotations
@@ -36,6 +37,21 @@ def distribution_for(name: str) -> str:
 def command_distributions() -> dict[str, str]:
     """Return the verbs of the command line that are not the core's, and the distribution of each."""
     return _data("commands.json")
+
+
+def flag_distributions() -> dict[str, str]:
+    """Return the flags that are not the core's, as their entry points are called, and the distribution of each."""
+    return dict(_data("flags.json")["provided"])
+
+
+def refused_flags() -> dict[str, str]:
+    """Return docker's flags that nothing here means the same as, and what to do instead."""
+    return dict(_data("flags.json")["refused"])
+
+
+def provided_by(name: str) -> tuple[str, ...]:
+    """Return what a plugin provides, as `providers_of` takes it; nothing for a name outside the catalogue."""
+    return tuple(_entries().get(name, {}).get("provides", ()))
 
 
 def providers_of(need: str) -> tuple[str, ...]:

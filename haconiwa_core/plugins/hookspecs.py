@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
     from haconiwa_core.errors import Problem
     from haconiwa_core.facts import Fact
     from haconiwa_core.feature import Feature
     from haconiwa_core.finding import Finding
     from haconiwa_core.hooks.hook import Hook
+    from haconiwa_core.isolation import Confined, Row
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step
@@ -141,6 +143,18 @@ def haconiwa_findings(plan: Plan) -> Iterable[Finding]:  # type: ignore[empty-bo
     """
 
 
+@hookspec
+def haconiwa_diagnose() -> Iterable[Diagnosis]:  # type: ignore[empty-body]
+    """Say whether this host has what the plugin's feature needs of it.
+
+    Called: by `haconiwa doctor`, of every plugin that is installed and usable.
+    Return: what was found, each with a name of its own; the remedy is a command, or a file and its content.
+    Must not: leave anything changed; what has to be tried is tried in a process of its own, which ends with it.
+    If it raises: the plugin is told to be broken.
+    Example: `yield Diagnosis("lamp", "missing", "the kernel has no lamps", "modprobe lamp")`.
+    """
+
+
 @hookspec(firstresult=True)
 def haconiwa_status(feature: Feature, name: str) -> Mapping[str, object] | None:
     """Read back what is in force and in use in a running container.
@@ -151,4 +165,21 @@ def haconiwa_status(feature: Feature, name: str) -> Mapping[str, object] | None:
     Must not: change anything.
     If it raises: OSError is shown in place of the values.
     Example: `return {"pids": {"current": 3, "max": 64}}`.
+    """
+
+
+@hookspec
+def haconiwa_isolation(feature: Feature | None, plan: Plan, confined: Confined) -> Iterable[Row]:  # type: ignore[empty-body]
+    """Read back from the kernel what the plugin isolates a process from.
+
+    Called: when somebody asks for the matrix of a live process, of every plugin that is installed and usable, named or
+        not.
+    Given: the plugin's own section as it is in force, None where the container has none; the plan of the container;
+        the process, looked at from outside.
+    Return: rows, the same ones with and without a section, whose `section` is the plugin's name; what was asked for
+        comes from the section and the plan, what is in force from the process alone.
+    Must not: change anything; touch files of the container other than through `confined`.
+    If it raises: ProcessLookupError means that the process has ended; any other OSError becomes one row that says
+        that it is unknown. Anything else is a fault of the plugin.
+    Example: `yield compared("ns-pid", "pid namespace", "own", "own", "", "/proc/PID/ns/pid")`.
     """

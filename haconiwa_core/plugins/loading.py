@@ -16,9 +16,11 @@ from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.discovery import Installed, required_and_installed, usable
 
 if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
     from haconiwa_core.facts import Fact
     from haconiwa_core.finding import Finding
     from haconiwa_core.hooks.hook import Hook
+    from haconiwa_core.isolation import Confined, Row
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step
@@ -91,6 +93,19 @@ class Plugins:
     def findings(self, name: str, plan: Plan) -> list[Finding]:
         """Return what a plugin finds weak in a plan."""
         return self._collect("haconiwa_findings", name, plan=plan)
+
+    def isolation(self, name: str, feature: Feature | None, plan: Plan, confined: Confined) -> list[Row]:
+        """Return the rows of the isolation matrix that a plugin has of a live process."""
+        return self._collect("haconiwa_isolation", name, feature=feature, plan=plan, confined=confined)
+
+    def diagnose(self, name: str) -> list[Diagnosis]:
+        """Return what a plugin finds on this host of what its feature needs.
+
+        Raises:
+            PluginError: it cannot be loaded, or fails at that.
+        """
+        found: list[Diagnosis] = _unless_broken(name, lambda: self._collect("haconiwa_diagnose", name))
+        return found
 
     def status(self, feature: Feature, instance: str) -> Mapping[str, object] | None:
         """Return what a feature's plugin reads back of a running container."""

@@ -7,18 +7,21 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from haconiwa_core.diagnosis import Diagnosis
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import Fact
 from haconiwa_core.feature import Feature
 from haconiwa_core.finding import Finding
 from haconiwa_core.hooks.hook import Hook
+from haconiwa_core.isolation import Confined, Row
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.plugins import hookspecs
 from haconiwa_core.steps import Step
 from haconiwa_core.testing.conformance.subject import Subject, feature_class
 
-_NAMES = {kind.__name__: kind for kind in (Feature, Finding, Hook, Plan, Planning, Problem, Step)} | {"Fact": Fact}
+_KINDS = (Confined, Diagnosis, Feature, Finding, Hook, Plan, Planning, Problem, Row, Step)
+_NAMES = {kind.__name__: kind for kind in _KINDS} | {"Fact": Fact}
 """What annotations of hooks name, and modules may import for type checkers only."""
 
 _RETURN = "return"
@@ -65,9 +68,16 @@ class HookChecks(Subject):
 
 def _takes(given: Any, wanted: Any, own: type[Feature]) -> bool:
     """Whether a parameter of one type takes what the core gives: of a feature, only one of the plugin's own."""
+    if wanted == Feature | None:
+        return type(None) in get_args(given) and _takes(_without_none(given), Feature, own)
     if wanted is Feature:
         return isinstance(given, type) and issubclass(given, Feature) and issubclass(own, given)
     return bool(given == wanted)
+
+
+def _without_none(given: Any) -> Any:
+    left = [part for part in get_args(given) if part is not type(None)]
+    return left[0] if len(left) == 1 else given
 
 
 def _gives(given: Any, wanted: Any, own: type[Feature]) -> bool:

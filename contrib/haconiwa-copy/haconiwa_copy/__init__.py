@@ -1,0 +1,1 @@
+"""Copy files between the host and a container."""

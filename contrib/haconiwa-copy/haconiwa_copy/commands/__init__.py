@@ -1,0 +1,1 @@
+"""Verbs of `haconiwa`, each a module."""
