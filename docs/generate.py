@@ -1,6 +1,7 @@
 """Rewrite the parts of the documentation that repeat the code: `python docs/generate.py`.
 
-Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->`. A test compares.
+Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->`; more words after NAME are its arguments. A
+test compares. The page of a feature that has none yet is made.
 """
 
 from __future__ import annotations
@@ -9,87 +10,41 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import is_dataclass
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from haconiwa_supervision.events.kinds import ALWAYS, KINDS
 from haconiwa_supervision.hooks.context import Context, Log
+from parts import arguments, commands, documented_members, features, flags, interface, paragraph, plugin_hooks, table
 
 from haconiwa_core import errors, stages
 from haconiwa_core.container import Container
 from haconiwa_core.hooks import hook
 from haconiwa_core.hooks.events import Event
-from haconiwa_core.options import annotations_of
 from haconiwa_core.planning.refusals import TABLE
-from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.catalogue import distribution_for, known_names
 from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.testing import Conformance, options_table
+from haconiwa_core.testing import Conformance
 from haconiwa_core.testing.conformance.subject import Subject
 
 FOLDER = Path(__file__).resolve().parent
-PAGES = (FOLDER.parent / "README.md", *sorted(FOLDER.rglob("*.md")))
 
-_PART = re.compile(r"(?<=<!-- generated: )(\S+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_PART = re.compile(r"(?<=<!-- generated: )(\S+)((?: \S+)*)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def generate(text: str) -> str:
     """Return a page with its generated parts made anew."""
-    return _PART.sub(lambda part: f"{part[1]}{part[2]}{_PARTS[part[1]]()}\n", text)
+    return _PART.sub(lambda part: f"{part[1]}{part[2]}{part[3]}{_PARTS[part[1]](*part[2].split())}\n", text)
 
 
 def _stages() -> str:
-    return _table(("stage", "where it runs, what holds afterwards, and why here"), _documented_members(stages.Stage))
-
-
-def _documented_members(kind: type) -> Iterator[tuple[str, str]]:
-    """Yield the names of an enum's members and the strings below them, which the language forgets."""
-    (definition,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(definition, ast.ClassDef)
-    for member, comment in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(member, ast.Assign) and isinstance(comment, ast.Expr):
-            (target,) = member.targets
-            yield ast.unparse(target), " ".join(str(ast.literal_eval(comment.value)).split())
+    return table(("stage", "where it runs, what holds afterwards, and why here"), documented_members(stages.Stage))
 
 
 def _keys() -> str:
-    return _table(("key", "meaning"), _arguments(Container))
-
-
-def _arguments(documented: type, label: str = "Args") -> Iterator[tuple[str, str]]:
-    """Yield what a docstring says of each argument, or attribute."""
-    arguments = inspect.cleandoc(documented.__doc__ or "").partition(f"{label}:\n")[2].partition("\n\n")[0]
-    for entry in re.split(r"\n(?=    \w)", arguments):
-        names, _, text = " ".join(entry.split()).partition(": ")
-        yield ", ".join(f"`{name}`" for name in names.split(", ")), text
-
-
-def _nested(annotation: Any) -> Iterator[type]:
-    """Yield the dataclasses that an option's type is made of."""
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _nested(part)
-
-
-def _features() -> str:
-    plugins = Plugins()
-    parts = []
-    for name in known_names():
-        feature = plugins.feature_class(name)
-        summary = " ".join(inspect.cleandoc(feature.__doc__ or "").partition("\n\n")[0].split())
-        place = f"`[{name}]` in TOML, `{feature.__module__}.{feature.__name__}` in Python"
-        parts.append(f"### {name}\n\n{summary} {place}.\n\n{options_table(feature)}")
-        lists: dict[type, list[str]] = {}
-        for option, annotation in annotations_of(feature).items():
-            for item in _nested(annotation):
-                lists.setdefault(item, []).append(f"`{option}`")
-        for item, options in lists.items():
-            parts.append(f"Items of {' and '.join(options)} are tables in TOML, `{item.__name__}` in Python:")
-            parts.append(_table(("key", "meaning"), _arguments(item)))
-    return "\n\n".join(parts) + "\n"
+    return table(("key", "meaning"), arguments(Container))
 
 
 def _distributions() -> str:
@@ -101,11 +56,37 @@ def _distributions() -> str:
         (readme,) = FOLDER.parent.glob(f"*/{distribution}/README.md")
         link = f"[{distribution}]({readme.relative_to(FOLDER.parent)})"
         rows.append((link, (package.__doc__ or "").partition("\n")[0]))
-    return _table(("distribution", "what the container gets"), rows)
+    return table(("distribution", "what the container gets"), rows)
+
+
+def _every_distribution() -> str:
+    """Tell of each folder that is a distribution what it says of itself."""
+    rows = []
+    for file in sorted(FOLDER.parent.glob("[pc]*/haconiwa-*/pyproject.toml"), key=lambda file: file.parent.name):
+        project = tomllib.loads(file.read_text("utf-8"))["project"]
+        readme = file.with_name("README.md").relative_to(FOLDER.parent)
+        rows.append((f"[{project['name']}](../{readme})", project["description"]))
+    return table(("distribution", "what it is"), rows)
+
+
+def _examples() -> str:
+    """Tell of each example what its first lines say."""
+    rows = []
+    for file in sorted([*FOLDER.parent.glob("examples/*.py"), *FOLDER.parent.glob("examples/*.toml")]):
+        text = file.read_text("utf-8")
+        said = ast.get_docstring(ast.parse(text)) if file.suffix == ".py" else text.replace("# ", "")
+        rows.append((f"[{file.name}](../examples/{file.name})", " ".join((said or "").partition("\n\n")[0].split())))
+    return table(("file", "what it shows"), rows)
+
+
+def _errors() -> str:
+    kinds = (errors.DefinitionError, errors.PluginError, errors.RecordError, errors.SetupError)
+    rows = ((str(kind.exit_status), f"`{kind.__name__}`", paragraph(kind)) for kind in kinds)
+    return table(("exit status", "in Python", "meaning"), rows)
 
 
 def _refusals() -> str:
-    return _table(("refused", "because"), ((row.name, row.reason) for row in TABLE))
+    return table(("refused", "because"), ((row.name, row.reason) for row in TABLE))
 
 
 def _statuses() -> str:
@@ -120,13 +101,13 @@ def _statuses() -> str:
         (str(errors.EXIT_NOT_EXECUTABLE), "the command was found and cannot be executed"),
         (str(errors.EXIT_NOT_FOUND), "the command was not found"),
     )
-    return _table(("exit status", "meaning"), rows)
+    return table(("exit status", "meaning"), rows)
 
 
 def _events() -> str:
-    members = dict(_documented_members(Event))
+    members = dict(documented_members(Event))
     rows = ((f"`{event}`", members[event.name], "veto" if event.may_veto else "warn") for event in Event)
-    return _table(("event", "when, and what there is then", "a failure, by default"), rows)
+    return table(("event", "when, and what there is then", "a failure, by default"), rows)
 
 
 def _event_kinds() -> str:
@@ -134,21 +115,21 @@ def _event_kinds() -> str:
         return "; ".join(f"`{key}`: {meaning}" for key, meaning in keys.items())
 
     rows = ((f"`{name}`", kind.meaning, described(kind.keys)) for name, kind in KINDS.items())
-    return _table(("event", "when", "what it tells"), (("all", "", described(ALWAYS)), *rows))
+    return table(("event", "when", "what it tells"), (("all", "", described(ALWAYS)), *rows))
 
 
 def _every() -> str:
-    return _table(("option", "meaning"), _arguments(hook.Every))
+    return table(("option", "meaning"), arguments(hook.Every))
 
 
 def _on_pressure() -> str:
-    return _table(("option", "meaning"), _arguments(hook.OnPressure))
+    return table(("option", "meaning"), arguments(hook.OnPressure))
 
 
 def _context() -> str:
-    attributes = ((f"`c.{name.strip('`')}`", text) for name, text in _arguments(Context, "Attributes"))
+    attributes = ((f"`c.{name.strip('`')}`", text) for name, text in arguments(Context, "Attributes"))
     methods = (*_public(Context, "c"), *_public(Log, "c.log"))
-    return "\n\n".join((_table(("what is known", ""), attributes), _table(("what can be done", ""), methods)))
+    return "\n\n".join((table(("what is known", ""), attributes), table(("what can be done", ""), methods)))
 
 
 def _public(kind: type, name: str) -> Iterator[tuple[str, str]]:
@@ -167,19 +148,6 @@ def _call_of(value: Any) -> str:
     return str(inspect.Signature([each.replace(annotation=each.empty) for each in parameters]))
 
 
-def _hooks() -> str:
-    parts = []
-    for name, function in inspect.getmembers(hookspecs, inspect.isfunction):
-        if hasattr(function, f"{hookspecs.PROJECT}_spec"):
-            summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
-            signature = ", ".join(inspect.signature(function).parameters)
-            # The fixed shape of a hook's text: a label, a colon, lines that continue further in.
-            items = re.sub(r"\n +", " ", rest).splitlines()
-            listed = "\n".join("- **{}**:{}".format(*item.split(":", 1)) for item in items)
-            parts.append(f"### `{name}({signature})`\n\n{summary}\n\n{listed}")
-    return "\n\n".join(parts) + "\n"
-
-
 def _conformance() -> str:
     rows = []
     for group in Conformance.__bases__:
@@ -187,36 +155,49 @@ def _conformance() -> str:
             if name.startswith("test_"):
                 promise, _, advice = inspect.cleandoc(check.__doc__ or "").partition("\n\nIf it fails: ")
                 rows.append((f"`{name}`", " ".join(promise.split()), " ".join(advice.split())))
-    return _table(("check", "what is promised", "if it fails"), rows)
+    return table(("check", "what is promised", "if it fails"), rows)
 
 
 def _subject() -> str:
-    return _table(("attribute", "what it says"), _arguments(Subject, "Attributes"))
+    return table(("attribute", "what it says"), arguments(Subject, "Attributes"))
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = (header, ("---",) * len(header), *rows)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-_PARTS = {
+_PARTS: dict[str, Callable[..., str]] = {
+    "commands": commands.commands,
     "conformance": _conformance,
     "context": _context,
     "distributions": _distributions,
+    "errors": _errors,
     "event-kinds": _event_kinds,
     "events": _events,
     "every": _every,
-    "features": _features,
-    "hooks": _hooks,
+    "every-distribution": _every_distribution,
+    "examples": _examples,
+    "feature": features.feature,
+    "features": features.index,
+    "flags": flags.flags,
+    "hooks": plugin_hooks.hooks,
+    "interface": interface.names,
     "keys": _keys,
     "on-pressure": _on_pressure,
     "refusals": _refusals,
+    "refused-flags": flags.refused,
+    "stage-list": plugin_hooks.stages,
     "stages": _stages,
     "statuses": _statuses,
     "subject": _subject,
 }
 
 
+def _feature_pages() -> None:
+    """Make the pages that are missing; what is generated in them comes with all others."""
+    for name in known_names():
+        page = FOLDER / "features" / f"{name}.md"
+        if not page.exists():
+            page.write_text(f"# {name}\n\n<!-- generated: feature {name} -->\n<!-- end -->\n", "utf-8")
+
+
 if __name__ == "__main__":
-    for page in PAGES:
+    _feature_pages()
+    for page in (FOLDER.parent / "README.md", *FOLDER.rglob("*.md")):
         page.write_text(generate(page.read_text("utf-8")), "utf-8")

@@ -21,11 +21,13 @@ BLOCK = re.compile(
 END = "end of the output"
 
 OWN_STATE = [
+    # Nobody waits for a page that waits for something that does not come.
+    *("timeout", "900"),
     *("unshare", "--mount", "bash", "-euc"),
     # Records and settings of the host stay as they are, and so does what is installed around this interpreter.
     "mount -t tmpfs none /run;"
     'for place in /etc "$0"; do'
-    '    own=/run/$(basename "$place"); mkdir "$own" "$own/upper" "$own/work";'
+    '    own=/run/.page/$(basename "$place"); mkdir -p "$own/upper" "$own/work";'
     '    mount -t overlay -o "lowerdir=$place,upperdir=$own/upper,workdir=$own/work" none "$place";'
     "done;"
     'exec bash "$1"',
