@@ -1,15 +1,19 @@
 """A thousand containers under one supervisor: what they take of memory and time that is ours.
 
-    python bench/density.py [CONTAINERS]
+    python bench/density.py [CONTAINERS [FILE]]
 
 Starts a supervisor of its own on a state directory in /dev/shm, then containers one after the other, each with a
 mount, pid, UTS, IPC and network namespace, a root of its own and a log, whose command sleeps; lists and stops them.
 The same container is made by plain C as often (`floor.c` does it once and ends it; here it is left running), for
 the kernel itself gets slower with what already runs. Needs root and busybox-static.
+
+FILE gets the course of it as JSON, which docs/pictures/density.py draws: after each twentieth of the containers how
+many there are, KiB of memory that our processes take, and the median of the starts since the former.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -39,25 +43,30 @@ FEATURES = (MountNamespace(), PidNamespace(), UtsNamespace(), IpcNamespace(), Ne
 COMMAND = ["/busybox", "sleep", "100000"]
 SAMPLE = 20
 """How many starts the first and the last are the median of."""
+POINTS = 20
+"""Of the course that is written to a file."""
 
 PEERS = "for comparison, KiB of memory for each container: conmon 388, the shim of containerd 3430"
 
 
-def main(count: int) -> None:
+def main(count: int, file: Path | None) -> None:
     """Measure, and print."""
+    course: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         root = Path(folder, "root")
         root.mkdir()
         shutil.copy("/bin/busybox", root / "busybox")
-        ours = _measure(Path(folder, "state"), root, count)
+        ours = _measure(Path(folder, "state"), root, count, course)
         kernel = _kernel(root, count)
+    if file:
+        file.write_text(json.dumps(course, indent=1) + "\n", "utf-8")
     for name, value in ours.items():
         print(f"{name:48} {value}")
     print(f"{'last start to first, of the kernel alone':48} {kernel:.2f}x")
     print(PEERS)
 
 
-def _measure(state: Path, root: Path, count: int) -> dict[str, str]:
+def _measure(state: Path, root: Path, count: int, course: list[dict[str, float]]) -> dict[str, str]:
     container = Container("dense", COMMAND, [*FEATURES, Chroot(root=str(root))]).detached()
     store = Store(state)
     wanted = Start([container], store, Plugins(), "dense-0")
@@ -70,6 +79,10 @@ def _measure(state: Path, root: Path, count: int) -> dict[str, str]:
             began = time.perf_counter()
             supervisor.start(wanted._replace(name=f"dense-{number}"))
             seconds.append(time.perf_counter() - began)
+            if (number + 1) % max(count // POINTS, 1) == 0:
+                since = statistics.median(seconds[-max(count // POINTS, 1) :])
+                memory = _memory(process, state)
+                course.append({"containers": number + 1, "kib": memory, "milliseconds": round(since * 1e3, 3)})
         full = _memory(process, state)
         first, last = (statistics.median(part) for part in (seconds[1 : SAMPLE + 1], seconds[-SAMPLE:]))
         told["containers"] = str(count)
@@ -173,4 +186,4 @@ def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, Path(sys.argv[2]) if len(sys.argv) > 2 else None)

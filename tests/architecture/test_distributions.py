@@ -5,7 +5,7 @@ import json
 import pytest
 from architecture.tree import CORE, CORE_PROJECT, PROJECTS, ROOT, features, is_bundle
 
-from haconiwa_core.cli import commands
+from haconiwa_core.cli import commands, flags
 from haconiwa_core.plugins.discovery import GROUP
 
 CONTRACTS = {contract["id"]: contract for contract in CORE_PROJECT["tool"]["importlinter"]["contracts"]}
@@ -71,6 +71,17 @@ def test_the_commands_are_those_of_distributions_of_ours():
     for name, project in names.items():
         verbs = project.get("entry-points", {}).get(commands.GROUP, {})
         assert {verb: listed.get(verb) for verb in verbs} == dict.fromkeys(verbs, name)
+
+
+def test_the_flags_are_those_that_the_distributions_claim():
+    claimed = {
+        name: project["project"]["name"]
+        for project in PROJECTS.values()
+        for name in project["project"].get("entry-points", {}).get(flags.GROUP, {})
+    }
+    listed = json.loads((CORE / "flags.json").read_text())
+    assert listed["provided"] == claimed
+    assert not set(listed["refused"]) & {name.partition(".")[0] for name in claimed}
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ BROKEN: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "test_an_update_changes_what_differs": (Change(PLUGIN, "new.mark and old.note != new.note", "new.mark"),),
+    "test_its_rows_say_whose_they_are": (Change(PLUGIN, 'compared("lamp", ', 'compared("lantern", '),),
     "test_its_programs_run_on_the_fake_kernel": (
         # A call that the kernel has, and the fake one has not.
         Change(
@@ -116,6 +117,8 @@ BROKEN: dict[str, tuple[Change, ...]] = {
     ),
     "test_a_missing_privilege_is_named": (
         Change(PLUGIN, "    if not planning.host.has_capability(CAP_SYS_CHROOT):", "    if False:"),
+        # What the core's own calls need, the core names by itself.
+        Change(STEPS, "    os.close(descriptor)\n", "    os.close(descriptor)\n    os.chown(path, 0, 1)\n"),
     ),
     "test_the_record_is_enough_to_clean_up": (
         Change(PLUGIN, "path = planning.host_path(feature.mark)", "path = relpath(planning.host_path(feature.mark))"),

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from core.support import haconiwa, session
@@ -154,8 +155,16 @@ def files(tmp_path):
 def test_a_plan_is_a_table(files):
     lines = haconiwa("plan", "a.toml", "--host", "host.json", folder=files, cwd=files).stdout.splitlines()
     assert lines[0] == "a on Linux 6.12.0 x86_64 as user 0"
-    assert lines[1].split() == ["STAGE", "PLUGIN", "STEP"]
-    assert any(line.split() == ["CREDENTIALS", "core", "change_directory('/tmp')"] for line in lines)
+    assert lines[1] == f"by core {version('haconiwa-core')}"
+    assert lines[2].split() == ["STAGE,", "PLUGIN", "PRIVILEGE", "STEP"]
+    stages = [line.split() for line in lines if not line.startswith(" ")]
+    assert ["PREPARE,", "host", "-"] in stages
+    assert ["CLONE,", "launcher", "-"] in stages
+    assert ["CREDENTIALS,", "child", "CAP_SETGID"] in stages
+    steps = [line.split() for line in lines if line.startswith("  ")]
+    assert ["core", "-", "change_directory('/tmp')"] in steps
+    assert ["core", "CAP_SETGID", "set_groups(())"] in steps
+    assert ["core", "[CAP_SYS_RESOURCE]", "set_oom_score_adj(<target>,", "0)"] in steps
     assert lines[-2].startswith("note: ")
     assert lines[-1] in ("launcher: helper", "launcher: zygote")
 
@@ -165,7 +174,11 @@ def test_a_plan_for_programs_holds_every_call(files):
     (plan,) = json.loads(result.stdout)
     assert plan["container"] == "a"
     assert plan["host"] == json.loads((files / "host.json").read_text())
+    assert plan["versions"] == {"core": version("haconiwa-core")}
+    (step,) = [step for step in plan["steps"] if step["function"] == "set_oom_score_adj"]
+    assert step["privileges"] == [{"capability": "CAP_SYS_RESOURCE", "unless": "it is not lowered"}]
     (step,) = [step for step in plan["steps"] if step["function"] == "change_directory"]
+    assert step["privileges"] == []
     assert step["calls"] == [
         {"call": "chdir", "arguments": ["/tmp"]},
         {"call": "getcwd", "arguments": [{"buffer": 4096}, 4096]},

@@ -1,20 +1,25 @@
 """Each hook is called when its specification says so, with what it says, and what it returns is used."""
 
+import os
+
 import pytest
 from core.support import Sample, plan_of, plugins_of
 
 from haconiwa_core import linux
 from haconiwa_core.container import Container
-from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.diagnosis import Diagnosis
+from haconiwa_core.errors import DefinitionError, PluginError, Problem
 from haconiwa_core.facts import NoNewPrivileges
 from haconiwa_core.finding import Finding
 from haconiwa_core.hooks.hook import Hook, On
+from haconiwa_core.isolation import Confined, Row, compared, isolation_of
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.planning.updating import plan_update
 from haconiwa_core.plugins import hookspecs
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.plugins.observers import Observer
+from haconiwa_core.runtime.record import Process
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_core.testing import host, planned_steps
@@ -141,6 +146,49 @@ def test_haconiwa_findings():
     lamp = Sample("lamp", hooks={"haconiwa_findings": haconiwa_findings})
     (finding,) = plugins_of(lamp).findings("lamp", plan_of(lamp))
     assert (finding.code, finding.what) == ("LAMP-DARK", "sample is dark")
+
+
+def test_haconiwa_isolation():
+    @hookimpl
+    def haconiwa_isolation(feature, plan, confined):
+        asked = f"{feature.level:o}" if feature else ""
+        yield compared("lamp", "light", asked, confined.status["Umask"].lstrip("0"), plan.container.name, "looked")
+
+    @hookimpl(specname="haconiwa_isolation")
+    def denied():
+        raise PermissionError(1, "not yours")
+
+    lamp = Sample("lamp", options=LEVEL, hooks={"haconiwa_isolation": haconiwa_isolation})
+    sick = Sample("sick", hooks={"denied": denied})
+    former = os.umask(0o22)
+    try:
+        with Confined(Process.of_this()) as confined:
+            found = isolation_of(plan_of(lamp, sick, features=[lamp.feature()]), confined, plugins_of(lamp, sick))
+            other = isolation_of(plan_of(sick), confined, plugins_of(lamp, sick))
+    finally:
+        os.umask(former)
+    assert found[0] == Row("lamp", "light", "22", "22", "sample", "looked", "holds")
+    assert [(row.what, row.asked, row.state) for row in other[:2]] == [
+        ("light", "", "unasked"),
+        ("sick", "sick", "unknown"),
+    ]
+    assert "not yours" in other[1].verified
+    assert {row.section for row in other[2:]} == {"core"}
+
+
+def test_haconiwa_diagnose():
+    @hookimpl
+    def haconiwa_diagnose():
+        yield Diagnosis("lamp", "missing", "the kernel has no lamps", "modprobe lamp")
+
+    @hookimpl(specname="haconiwa_diagnose")
+    def fails():
+        raise ValueError("no light")
+
+    lamp = Sample("lamp", hooks={"haconiwa_diagnose": haconiwa_diagnose})
+    assert [found.remedy for found in plugins_of(lamp, Sample("dim")).diagnose("lamp")] == ["modprobe lamp"]
+    with pytest.raises(PluginError, match="plugin sick is broken: ValueError: no light"):
+        plugins_of(Sample("sick", hooks={"fails": fails})).diagnose("sick")
 
 
 def test_haconiwa_status():

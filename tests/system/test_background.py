@@ -331,3 +331,63 @@ def test_a_root_of_its_own(root):
     detached(*features, script="echo $0; exec sleep 1000")
     assert ok("exec", "box", "ls", "/merged") == ""
     assert "merged" in ok("exec", "box", "ls", "/")
+
+
+@pytest.mark.parametrize(("script", "status", "reason"), [("exit 7", 7, "exited"), ("kill -9 $$", 137, "signaled")])
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_who_waits_is_told_why(script, status, reason, forgotten):
+    detached(*["--rm"] * forgotten, script=f"until [ -e /run/go ]; do sleep 0.01; done; {script}")
+    command = [sys.executable, "-m", "haconiwa_core", "wait", "--format", "json", "box"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as waiting:
+        until(lambda: any("pidfd" in link for link in links_of(waiting.pid)))
+        Path("/run/go").touch()
+        told = json.loads(waiting.communicate(timeout=30)[0])
+    assert told == {"name": "box", "exit_status": status, "reason": reason, "certainty": "fact"}
+
+
+def test_a_list_of_some():
+    """Of those that have ended and those that run, by name, state, reason and definition."""
+    detached(name="web-1")
+    detached(name="web-2", script="exit 3")
+    detached(name="batch", script="kill -9 $$")
+    for name in ("web-2", "batch"):
+        ok("wait", name)
+
+    def names(*options):
+        return ok("ps", "--quiet", *options).split()
+
+    assert names() == ["web-1"]
+    assert names("--all") == ["batch", "web-1", "web-2"]
+    assert names("--filter", "name=web-*") == ["web-1"]
+    assert names("-a", "--filter", "name=web-*") == ["web-1", "web-2"]
+    assert names("-a", "--filter", "name=web-1", "--filter", "name=b*") == ["batch", "web-1"]
+    assert names("--filter", "state=exited") == ["batch", "web-2"]
+    assert names("--filter", "state=e*", "--filter", "reason=signaled") == ["batch"]
+    assert names("--filter", "reason=oom") == []
+    assert names("-a", "--filter", "definition=sh") == ["batch", "web-1", "web-2"]
+    assert names("-a", "--filter", "definition=web-1") == []
+    row = listed("--filter", "reason=exited")["web-2"]
+    assert list(row) == [
+        *("name", "definition", "state", "pid", "began", "exit_status", "reason", "certainty", "terminal", "command")
+    ]
+    assert (row["definition"], row["state"], row["exit_status"]) == ("sh", "exited", 3)
+    assert (row["reason"], row["certainty"]) == ("exited", "fact")
+    assert ok("ps", "-a", "--filter", "name=batch").splitlines()[1].split()[:2] == ["batch", "exited"]
+    assert listed()["web-1"]["reason"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("state=runing", "no container is 'runing'; states are starting, created, running, paused, exited, lost"),
+        (
+            "stat=running",
+            """'stat=running' is none of state=..., reason=..., name=..., definition=...; did you mean "state"?""",
+        ),
+        ("web", "'web' is none of state="),
+    ],
+)
+def test_a_filter_that_is_none_is_refused(text, told):
+    done = haconiwa("ps", "--filter", text)
+    assert done.returncode == 2
+    assert told in done.stderr

@@ -62,7 +62,7 @@ def test_what_may_be_chosen():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-e", "A", "box", "true"], "must be NAME=VALUE"),
+        (["-e", "=A", "box", "true"], "cannot name a variable"),
         (["-e", "=1", "box", "true"], "cannot name a variable"),
         (["-w", "tmp", "box", "true"], "must be an absolute path"),
         (["-w", "/proc/self/fd/3", "box", "true"], "must not lie in /proc"),

@@ -1,5 +1,6 @@
 """The same command line, called by a user without any privilege."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -72,6 +73,20 @@ def output(done):
 
 def shell(script):
     return ["--", "/bin/sh", "-c", script]
+
+
+def test_the_isolation_of_what_runs(user):
+    named = [option for kind in ("user", "pid", "uts", "net", "mount") for option in ("--with", f"ns-{kind}")]
+    confined = ["--with", "no-new-privs", "--with", "seccomp", "--set", "mount.proc=true"]
+    assert output(user("run", "-d", "--name", "web", *named, *confined, "--", "sleep", "1000")) == ["web"]
+    shown = user("inspect", "--isolation", "web", "--format", "json")
+    assert user("rm", "--force", "web").returncode == 0
+    rows = {row["what"]: row for row in json.loads(shown.stdout)}
+    assert rows["pid namespace"]["state"] == rows["user namespace"]["state"] == rows["mount /proc"]["state"] == "holds"
+    assert rows["user map"]["in_force"] == f"1 from 0 are {UID}"
+    # To be told a name, one would have to be in its namespace, which an ordinary user may not enter.
+    assert {what for what, row in rows.items() if row["state"] == "unknown"} == {"host name", "loopback interface"}
+    assert [what for what, row in rows.items() if row["state"] == "fails"] == []
 
 
 def test_user_namespace_with_a_single_map(user):

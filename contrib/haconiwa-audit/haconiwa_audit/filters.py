@@ -20,7 +20,7 @@ def _number(x86_64: int, aarch64: int) -> int:
 
 
 class Asked(IntEnum):
-    """Calls that findings ask about; the numbers are the running machine's, as those in its plans are.
+    """Calls that findings and attempts ask about; the numbers are the running machine's, as those in its plans are.
 
     -1 is what the machine does not have.
     """
@@ -34,6 +34,7 @@ class Asked(IntEnum):
     finit_module = _number(313, 273)
     fsmount = Call.fsmount
     init_module = _number(175, 105)
+    io_uring_setup = 425
     ioctl = Call.ioctl
     ioperm = _number(173, -1)
     iopl = _number(172, -1)
@@ -45,15 +46,19 @@ class Asked(IntEnum):
     move_mount = Call.move_mount
     open_by_handle_at = _number(304, 265)
     perf_event_open = _number(298, 241)
+    pivot_root = Call.pivot_root
+    prlimit64 = Call.prlimit64
     process_vm_readv = _number(310, 270)
     ptrace = _number(101, 117)
     reboot = _number(169, 142)
     setdomainname = Call.setdomainname
     sethostname = Call.sethostname
     setns = Call.setns
+    settimeofday = _number(164, 170)
     syslog = _number(103, 116)
     umount2 = Call.umount2
     unshare = Call.unshare
+    userfaultfd = _number(323, 282)
 
 
 MOUNTING = (Asked.mount, Asked.mount_setattr, Asked.move_mount, Asked.umount2)

@@ -248,6 +248,11 @@ def test_streams_that_are_no_terminal(stream: str) -> None:
     assert "TERMINAL-INPUT" in found(**{**instead, "stderr": "inherit"})
 
 
+def test_a_terminal_of_its_own() -> None:
+    assert "TERMINAL-INPUT" in found()
+    assert "TERMINAL-INPUT" not in found(terminal=True)
+
+
 FACTS = st.one_of(
     st.builds(new, st.sampled_from(sorted(set(KINDS) - {"user"})), st.booleans()),
     st.just(NewRoot("/srv")),

@@ -34,7 +34,7 @@ def _host_is_shown(view: View) -> bool:
 
 def _terminal_takes_input(view: View) -> bool:
     container = view.plan.container
-    inherited = "inherit" in (container.stdin, container.stdout, container.stderr)
+    inherited = not container.terminal and "inherit" in (container.stdin, container.stdout, container.stderr)
     return inherited and view.may(CAP_SYS_ADMIN, Asked.ioctl) and view.lets(Asked.ioctl, 0, _TIOCSTI)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from haconiwa_core import DefinitionError, Feature, Slot, Stage, Step, hookimpl, linux
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import Fact
+from haconiwa_core.isolation import Confined, Row, compared
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import Plan
 from haconiwa_lamp import Lamp
@@ -48,6 +49,13 @@ def haconiwa_steps(feature: Lamp, planning: Planning) -> Iterator[Step]:
 def haconiwa_check(feature: Lamp, plan: Plan) -> Iterator[Problem]:
     """Find nothing."""
     yield from ()
+
+
+@hookimpl
+def haconiwa_isolation(feature: Lamp | None, confined: Confined) -> Iterator[Row]:
+    """Read the mask back."""
+    asked = f"{feature.level:04o}" if feature else ""
+    yield compared("lamp", "lamp level", asked, confined.status["Umask"], "", "/proc/PID/status")
 
 
 @hookimpl
