@@ -20,7 +20,8 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
 
@@ -92,7 +93,7 @@ def namespace_hooks(
 
     @hookimpl
     def haconiwa_isolation(feature: NamespaceFeature | None, plan: Plan, confined: Confined) -> Iterable[Row]:
-        from haconiwa_core.kernel_rows import OWN, namespace_row
+        from haconiwa_core.isolation.kernel import OWN, namespace_row
 
         join = feature.join if feature else None
         asked = "" if feature is None else OWN if join is None else f"that of {join}"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from haconiwa_core.facts import Fact
     from haconiwa_core.finding import Finding
     from haconiwa_core.hooks.hook import Hook
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
     from haconiwa_core.steps import Step

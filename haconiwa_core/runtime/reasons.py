@@ -15,7 +15,7 @@ _BY_SIGNAL = 128
 _OOM = "oom"
 
 
-def explained(end: End, record: Record, directory: Path) -> End:
+def with_reason(end: End, record: Record, directory: Path) -> End:
     """Return how a container has ended, with the reason behind its wait status where something tells of one.
 
     A fact is what the kernel has told of this very end. That something happened to the container at some time,

@@ -78,9 +78,9 @@ class Running(Child):
         """Wait for the end and tell how it was; nothing is cleaned up yet. Called once, as `finish` is."""
         end = self.reap(with_group=True)
         if end.exit_status:
-            from haconiwa_core.runtime.reasons import explained
+            from haconiwa_core.runtime.reasons import with_reason
 
-            end = explained(end, self.record, self._claim.directory)
+            end = with_reason(end, self.record, self._claim.directory)
         self.end = end
         self.record = self.record.ended(end)
         return end

@@ -12,7 +12,9 @@ from haconiwa_core.errors import DefinitionError, PluginError, Problem
 from haconiwa_core.facts import NoNewPrivileges
 from haconiwa_core.finding import Finding
 from haconiwa_core.hooks.hook import Hook, On
-from haconiwa_core.isolation import Confined, Row, compared, isolation_of
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.matrix import isolation_of
+from haconiwa_core.isolation.rows import Row, compared
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.planning.updating import plan_update

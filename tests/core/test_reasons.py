@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from haconiwa_core.runtime.processes import End
-from haconiwa_core.runtime.reasons import explained
+from haconiwa_core.runtime.reasons import with_reason
 from haconiwa_core.runtime.record import Process, Record
 from haconiwa_core.runtime.store import note_asked
 
@@ -53,7 +53,7 @@ def record(folder, **raised):
     ],
 )
 def test_what_is_said(tmp_path, end, raised, expected) -> None:
-    found = explained(end, record(tmp_path, **raised), tmp_path)
+    found = with_reason(end, record(tmp_path, **raised), tmp_path)
     assert (found.reason, found.certainty) == expected
     assert found.exit_status == end.exit_status
 
@@ -62,14 +62,14 @@ def test_what_is_said(tmp_path, end, raised, expected) -> None:
 def test_who_was_asked_and_has_ended_has_no_other_reason(tmp_path, number) -> None:
     note_asked(tmp_path, number)
     for end in (ENDED, FAILED):
-        assert explained(end, record(tmp_path, oom=1), tmp_path) == end
+        assert with_reason(end, record(tmp_path, oom=1), tmp_path) == end
     # Nobody has sent SIGKILL but the kernel.
-    assert explained(KILLED, record(tmp_path, oom=1), tmp_path).reason == "oom"
+    assert with_reason(KILLED, record(tmp_path, oom=1), tmp_path).reason == "oom"
 
 
 def test_who_was_killed_has_no_other_reason(tmp_path) -> None:
     note_asked(tmp_path)
-    assert explained(KILLED, record(tmp_path, oom=1), tmp_path) == KILLED
+    assert with_reason(KILLED, record(tmp_path, oom=1), tmp_path) == KILLED
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGCONT])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,7 +22,11 @@ def _programs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_picture_is_up_to_date(name: str) -> None:
-    drawn = importlib.import_module(name).picture()
+    # By its path: other modules may have the same name.
+    specification = importlib.util.spec_from_file_location(f"picture_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    drawn = module.picture()
     assert (FOLDER / f"{name}.svg").read_text("utf-8") == drawn, "run: python docs/pictures/make.py"
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
 

@@ -11,7 +11,9 @@ from system.world import PLUGINS, started
 from haconiwa_core.container import Container
 from haconiwa_core.feature import Feature
 from haconiwa_core.host import HostFacts, gather
-from haconiwa_core.isolation import Confined, Isolation, Row, isolation_of
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.matrix import isolation_of
+from haconiwa_core.isolation.rows import Isolation, Row
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.runtime.record import Process

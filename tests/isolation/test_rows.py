@@ -21,7 +21,7 @@ from isolation.looking import before_exec, by_key, looked_at, planned, running, 
 from system.world import SHIFTED, everything
 
 from haconiwa_core.host import gather
-from haconiwa_core.isolation import Confined
+from haconiwa_core.isolation.confined import Confined
 from haconiwa_core.linux.constants import WALL
 from haconiwa_core.runtime.record import Process
 
@@ -155,7 +155,7 @@ def test_nothing_is_asked_of_a_container_without_features():
 
 def test_what_no_installed_plugin_stands_for_is_a_row_of_the_core(root, monkeypatch):
     monkeypatch.setenv("HACONIWA_DISABLE_PLUGINS", "ns-uts,seccomp")
-    from haconiwa_core.isolation import isolation_of
+    from haconiwa_core.isolation.matrix import isolation_of
     from haconiwa_core.plugins.loading import Plugins
 
     with running([PidNamespace()], ["/bin/sleep", "1000"]) as (whole, pid), Confined(Process.of(pid)) as confined:

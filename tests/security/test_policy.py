@@ -24,7 +24,12 @@ SOURCES = [
 FIND = {
     "commands": "from haconiwa_core.cli.commands import find; find('planted')",
     "controllers": "from haconiwa_cgroup.controller import find; find('planted')",
+    "explainers": (
+        "from haconiwa_core.runtime import cause; print(cause.explained_path('/', 0), file=sys.stderr);"
+        " [print(item.blocked) for item in cause.entry_points() if item.name == 'planted']"
+    ),
     "features": "from haconiwa_core.plugins.loading import Plugins; Plugins().feature_class('planted')",
+    "flags": "from haconiwa_core.cli import flags; flags._module('planted')",
     "launchers": "from haconiwa_core.launch.choice import choose_launcher; choose_launcher('planted')",
     "observers": (
         "from haconiwa_core.plugins import observers; found = observers.installed_observers();"

@@ -253,6 +253,9 @@ class TestForeground:
         house.open()
         client = house.command("run", "--rm", "--name", "web", file)
         assert client.stdout.readline() == "here\n"
+        # It forwards signals when it knows what it has started.
+        client.send_signal(signal.SIGUSR1)
+        assert client.stdout.readline() == f"got {signal.SIGUSR1.value}\n"
         yield client
         client.kill()
         client.wait()

@@ -17,7 +17,7 @@ NEVER = {
     *("difflib", "pdb", "pprint", "platform", "unittest"),
     *("attr", "rich", "structlog", "stevedore"),
     *("hypothesis", "pytest", "packaging"),
-    *("haconiwa_core.testing", "haconiwa_core.isolation", "haconiwa_core.kernel_rows"),
+    *("haconiwa_core.testing", "haconiwa_core.isolation"),
     *(f"haconiwa_core.cli.{verb}" for verb in ("diff", "gc", "output", "plan", "plugins", "version")),
     *(f"haconiwa_core.definition.{kind}" for kind in ("helpers", "python")),
 }

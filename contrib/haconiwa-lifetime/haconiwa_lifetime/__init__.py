@@ -59,7 +59,7 @@ def attach(
             c.exec(command, timeout=drain, check=True)
         else:
             c.signal(signal)
-            _wait_for_end(c, drain)
+            _ends_within(c, drain)
 
 
 def attach_idle(container: Container, seconds: float, *, busy: float = 0.01) -> None:
@@ -75,7 +75,13 @@ def attach_idle(container: Container, seconds: float, *, busy: float = 0.01) -> 
 
     @container.every(seconds, after_ready=True, name="idle")
     def look(c: Context) -> None:
-        used = c.cgroup.cpu.usage_usec
+        try:
+            used = c.cgroup.cpu.usage_usec
+        except AttributeError:
+            # Of one that ends at this moment nothing is told any more.
+            if _ends_within(c, 0):
+                return
+            raise
         before = c.store.get(_USED, 0)
         c.store[_USED] = used
         # After a restart it is counted anew.
@@ -83,17 +89,18 @@ def attach_idle(container: Container, seconds: float, *, busy: float = 0.01) -> 
             c.stop()
 
 
-def _wait_for_end(c: Context, seconds: float) -> None:
+def _ends_within(c: Context, seconds: float) -> bool:
+    """Wait for the end of a container, and return whether it has ended."""
     import os
     from select import POLLIN, poll
 
     try:
         pidfd = c.open_pidfd()
     except ProcessLookupError:
-        return
+        return True
     try:
         waiting = poll()
         waiting.register(pidfd, POLLIN)
-        waiting.poll(seconds * 1000)
+        return bool(waiting.poll(seconds * 1000))
     finally:
         os.close(pidfd)

@@ -19,7 +19,7 @@ from haconiwa_runtime.runtime import Runtime
 from haconiwa_runtime.waiting import is_readable
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Isolation
+    from haconiwa_core.isolation.rows import Isolation
 
 T = TypeVar("T")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from haconiwa_core.definition.stored import read_stored
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.host import gather
-from haconiwa_core.isolation import Confined, Isolation, isolation_of
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.matrix import isolation_of
+from haconiwa_core.isolation.rows import Isolation
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins

@@ -24,7 +24,7 @@ from haconiwa_runtime.runs import MAX_OUTPUT, Attached, Result, Run, prepared
 from haconiwa_runtime.timings import read_timings
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Isolation
+    from haconiwa_core.isolation.rows import Isolation
     from haconiwa_runtime.runtime import Runtime
 
 

@@ -14,7 +14,7 @@ from haconiwa_core.runtime.processes import Certainty, Child, End, Usage
 from haconiwa_runtime.exchange import Exchange
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Isolation
+    from haconiwa_core.isolation.rows import Isolation
 
 MAX_OUTPUT = 1 << 20
 

@@ -27,7 +27,7 @@ from haconiwa_runtime.owned import CreatedContainer, RunningContainer
 from haconiwa_runtime.runs import MAX_OUTPUT, Result, Run, prepared
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Isolation
+    from haconiwa_core.isolation.rows import Isolation
 
 
 class Runtime(Forked):
@@ -180,7 +180,8 @@ class Runtime(Forked):
         return self._keep(start(planned, claim, streams, launcher=self._launcher), container)
 
     def _start_looked_at(self, container: Container, name: str | None, streams: Mapping[str, int]) -> RunningContainer:
-        from haconiwa_core.isolation import Confined, isolation_of
+        from haconiwa_core.isolation.confined import Confined
+        from haconiwa_core.isolation.matrix import isolation_of
         from haconiwa_core.runtime.record import Process
 
         planned, created = self._held(container, name, streams)

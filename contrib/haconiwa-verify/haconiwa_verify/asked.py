@@ -11,7 +11,7 @@ from haconiwa_audit.view import View
 
 from haconiwa_core import linux
 from haconiwa_core.facts import CapabilitySets, FreshFilesystem
-from haconiwa_core.kernel_rows import namespace_title
+from haconiwa_core.isolation.kernel import namespace_title
 from haconiwa_core.linux.constants import CAP_SETUID, RLIM_INFINITY
 from haconiwa_core.planning.plan import Plan
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from haconiwa_core.isolation import Isolation, Row, unknown
-from haconiwa_core.kernel_rows import CORE
+from haconiwa_core.isolation.kernel import CORE
+from haconiwa_core.isolation.rows import Isolation, Row, unknown
 from haconiwa_verify.asked import KEYRING, TERMINAL
 from haconiwa_verify.attempt import Outcome
 

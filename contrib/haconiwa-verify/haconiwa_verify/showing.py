@@ -5,7 +5,7 @@ from __future__ import annotations
 from haconiwa_display import Row as Line, Style, print_table
 
 from haconiwa_core.cli.output import print_line
-from haconiwa_core.isolation import Row, State
+from haconiwa_core.isolation.rows import Row, State
 from haconiwa_verify.report import Report
 
 _LONGEST = 40

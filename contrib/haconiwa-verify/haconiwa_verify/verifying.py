@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from haconiwa_core.errors import HaconiwaError
-from haconiwa_core.isolation import Confined, isolation_of
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.matrix import isolation_of
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_verify.asked import Asked

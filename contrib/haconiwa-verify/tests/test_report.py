@@ -5,7 +5,7 @@ from haconiwa_verify.asked import KEYRING
 from haconiwa_verify.attempt import Outcome
 from haconiwa_verify.report import reported
 
-from haconiwa_core.isolation import Row, compared, unknown
+from haconiwa_core.isolation.rows import Row, compared, unknown
 
 PID = "pid namespace"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from haconiwa_core.isolation import Confined, Row, State
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, State
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.testing.conformance.subject import Subject
 from haconiwa_core.testing.plans import all_plugins, plan_of

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from haconiwa_apparmor import AppArmor
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 
 _WHAT = "LSM apparmor"
 _ATTRIBUTE = "attr/apparmor/current"

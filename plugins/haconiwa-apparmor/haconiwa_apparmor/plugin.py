@@ -18,7 +18,8 @@ from haconiwa_core.steps import Step
 
 if TYPE_CHECKING:
     from haconiwa_core.diagnosis import Diagnosis
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
 
 _PROCFS = Slot("apparmor-procfs")
 _MODULE = "apparmor"

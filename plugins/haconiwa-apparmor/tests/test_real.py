@@ -6,7 +6,7 @@ from haconiwa_apparmor import AppArmor
 
 from haconiwa_core.errors import SetupError
 from haconiwa_core.feature import Feature
-from haconiwa_core.isolation import Confined
+from haconiwa_core.isolation.confined import Confined
 from haconiwa_core.runtime.record import Process
 from haconiwa_core.testing import (
     all_plugins,

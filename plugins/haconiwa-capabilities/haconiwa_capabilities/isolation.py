@@ -9,7 +9,8 @@ from haconiwa_capabilities import Capabilities
 from haconiwa_capabilities.names import Mask, in_order, listed, mask_of
 from haconiwa_capabilities.sets import available_to, wanted
 from haconiwa_core import linux
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 from haconiwa_core.planning.context import Planning
 
 if TYPE_CHECKING:

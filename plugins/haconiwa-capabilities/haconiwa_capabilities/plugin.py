@@ -24,7 +24,8 @@ from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.plan import Plan
 
 

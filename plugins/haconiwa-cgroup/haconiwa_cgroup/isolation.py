@@ -11,7 +11,8 @@ from haconiwa_cgroup.controller import Setting
 from haconiwa_cgroup.controllers.devices import attach_devices
 from haconiwa_cgroup.layout import OPTIONS, Layout, Written, assigned, label_of, layout_of
 from haconiwa_cgroup.reading import read_back
-from haconiwa_core.isolation import Confined, Row, compared, lines_of, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, lines_of, unknown
 from haconiwa_core.linux.cgroups import ATTACHED, FIRST
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from haconiwa_chroot import Chroot
 from haconiwa_core.facts import Namespace, NewRoot
-from haconiwa_core.isolation import Confined, Row, compared, lines_of, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, lines_of, unknown
 from haconiwa_core.linux.constants import CLONE_NEWNS
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
-from haconiwa_core.isolation import Confined, Row, compared, lines_of
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, lines_of
 from haconiwa_credentials import Credentials
 
 if TYPE_CHECKING:

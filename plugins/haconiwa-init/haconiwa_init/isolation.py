@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from haconiwa_core.facts import Wrapper
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 from haconiwa_core.planning.context import Planning
 from haconiwa_init import Init
 

@@ -19,7 +19,8 @@ from haconiwa_init.kernel import adopt_orphans, open_program
 
 if TYPE_CHECKING:
     from haconiwa_core.diagnosis import Diagnosis
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.plan import Plan
 
 _PROGRAM = Slot("init-program")

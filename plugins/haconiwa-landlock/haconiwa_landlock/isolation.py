@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haconiwa_core.isolation import Row, lines_of, unknown
+from haconiwa_core.isolation.rows import Row, lines_of, unknown
 from haconiwa_landlock import Landlock
 from haconiwa_landlock.asked import ports, restricts_files
 

@@ -22,7 +22,7 @@ from haconiwa_landlock.rights import GROUPS, FileAccess, PortAccess, ScopeFlag, 
 
 if TYPE_CHECKING:
     from haconiwa_core.diagnosis import Diagnosis
-    from haconiwa_core.isolation import Row
+    from haconiwa_core.isolation.rows import Row
 
 _RULESET = Slot("landlock-ruleset")
 

@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from haconiwa_core.isolation import Confined, Found, Row, compared, lines_of
+from haconiwa_core.isolation.confined import Confined, Found
+from haconiwa_core.isolation.rows import Row, compared, lines_of
 from haconiwa_core.linux.constants import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,

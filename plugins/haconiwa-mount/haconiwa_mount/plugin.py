@@ -23,7 +23,8 @@ from haconiwa_mount.kernel import KERNEL_FILESYSTEMS, devices
 from haconiwa_mount.protection import masked, read_only
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
 
 
 @hookimpl

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from haconiwa_core.isolation import Confined, Row, compared
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared
 from haconiwa_no_new_privs import NoNewPrivs
 
 _SHOWN = {"0": "no", "1": "yes"}

@@ -14,7 +14,8 @@ from haconiwa_no_new_privs import NoNewPrivs
 from haconiwa_no_new_privs.kernel import set_no_new_privileges
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
 
 
 @hookimpl

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from haconiwa_core.isolation import Confined, Row, compared
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared
 from haconiwa_ns_mount import MountNamespace
 
 if TYPE_CHECKING:

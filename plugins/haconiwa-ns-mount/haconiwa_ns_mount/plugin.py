@@ -9,7 +9,8 @@ from haconiwa_core.namespace import namespace_hooks
 from haconiwa_ns_mount import MountNamespace
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.plan import Plan
 
 

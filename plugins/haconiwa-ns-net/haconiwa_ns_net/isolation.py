@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 from haconiwa_core.linux.constants import CLONE_NEWNET
 from haconiwa_ns_net import NetNamespace
 

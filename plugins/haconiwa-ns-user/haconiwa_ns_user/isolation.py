@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from haconiwa_core.facts import IdMap, IdRange
-from haconiwa_core.isolation import Confined, Row, compared
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared
 from haconiwa_ns_user import UserNamespace
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 from haconiwa_core.linux.constants import CLONE_NEWUTS
 from haconiwa_ns_uts import UtsNamespace
 from haconiwa_ns_uts.plugin import host_name

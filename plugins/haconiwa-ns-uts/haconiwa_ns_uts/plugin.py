@@ -14,7 +14,8 @@ from haconiwa_core.steps import Step
 from haconiwa_ns_uts import UtsNamespace
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.plan import Plan
 
 _LIMIT = 64

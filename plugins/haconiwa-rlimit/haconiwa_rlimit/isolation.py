@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haconiwa_core.isolation import Confined, Row, compared
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared
 from haconiwa_core.linux.constants import RLIM_INFINITY
 from haconiwa_rlimit import Rlimit
 from haconiwa_rlimit.limits import Limit, given, resource_of

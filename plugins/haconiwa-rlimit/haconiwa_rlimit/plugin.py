@@ -18,7 +18,8 @@ from haconiwa_rlimit.limits import Limit, bounds, given, resource_of
 from haconiwa_rlimit.steps import limit_processes
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.context import Planning
 
 

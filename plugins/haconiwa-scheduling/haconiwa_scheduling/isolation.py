@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from haconiwa_core.isolation import Confined, Row, compared, lines_of
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, lines_of
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.host import system_call
 from haconiwa_scheduling import Scheduling

@@ -28,7 +28,8 @@ from haconiwa_scheduling.kernel import (
 )
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
 
 _IO_CLASSES = {
     "realtime": IoClass.IOPRIO_CLASS_RT,

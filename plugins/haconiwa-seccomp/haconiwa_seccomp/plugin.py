@@ -21,7 +21,8 @@ from haconiwa_seccomp.kernel import load_filter, load_filter_with_handler
 
 if TYPE_CHECKING:
     from haconiwa_core.diagnosis import Diagnosis
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
     from haconiwa_core.planning.context import Planning
     from haconiwa_core.planning.plan import Plan
 

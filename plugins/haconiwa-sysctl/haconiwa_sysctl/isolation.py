@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 from haconiwa_core.linux.constants import CLONE_NEWIPC, CLONE_NEWNET
 from haconiwa_sysctl import Sysctl
 from haconiwa_sysctl.names import namespace_of, path_of

@@ -19,7 +19,8 @@ from haconiwa_sysctl.kernel import open_parameters, set_parameter
 from haconiwa_sysctl.names import IPC, NAMES, NET_CORE, USER, name_of, namespace_of, path_of
 
 if TYPE_CHECKING:
-    from haconiwa_core.isolation import Confined, Row
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
 
 _PARAMETERS = Slot("sysctls")
 

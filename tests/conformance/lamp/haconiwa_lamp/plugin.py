@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from haconiwa_core import DefinitionError, Feature, Slot, Stage, Step, hookimpl, linux
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import Fact
-from haconiwa_core.isolation import Confined, Row, compared
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import Plan
 from haconiwa_lamp import Lamp

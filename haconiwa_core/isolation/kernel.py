@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from haconiwa_core.isolation import Confined, Row, compared, unknown
+from haconiwa_core.isolation.confined import Confined
+from haconiwa_core.isolation.rows import Row, compared, unknown
 from haconiwa_core.runtime.lookup import open_namespace_of_container
 
 if TYPE_CHECKING:
