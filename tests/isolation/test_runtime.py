@@ -69,7 +69,7 @@ def test_a_container_that_is_left_at_a_failed_look_is_gone(runtime, monkeypatch)
     def fails(*_):
         raise ProcessLookupError
 
-    monkeypatch.setattr("haconiwa_core.isolation.isolation_of", fails)
+    monkeypatch.setattr("haconiwa_core.isolation.matrix.isolation_of", fails)
     with pytest.raises(ProcessLookupError):
         runtime.run(Container("web", ["true"]), isolation=True)
     assert Store().names() == []
