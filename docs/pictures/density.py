@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import ceil, log10
 from pathlib import Path
 
-from drawing import CHILD, FAINT, GRID, HOST, document, path, text
+from pictures.drawing import CHILD, FAINT, GRID, HOST, document, path, text
 
 DATA = Path(__file__).with_name("density.json")
 WIDTH, HEIGHT = 1080, 400

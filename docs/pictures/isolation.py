@@ -1,6 +1,6 @@
 """What is in force in a hardened container, as `haconiwa inspect --isolation` has read it back: isolation.json.
 
-python docs/pictures/make.py --measure isolation
+python docs/draw.py --measure isolation
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from drawing import BAD, CHILD, FAINT, GRID, INK, STRIPE, UNKNOWN, box, document, lines, text
+from pictures.drawing import BAD, CHILD, FAINT, GRID, INK, STRIPE, UNKNOWN, box, document, lines, text
 
 DATA = Path(__file__).with_name("isolation.json")
 WIDTH, TOP, LETTERS = 1120, 92, 11
@@ -29,14 +29,15 @@ COLOURS = {"holds": CHILD, "fails": BAD, "weak": UNKNOWN, "unknown": UNKNOWN, "u
 def measure() -> str:
     """Return what is read back from a container of the profile, as JSON."""
     name = "picture-of-isolation"
-    run = ["haconiwa", "run", "-d", "--name", name, "--set", "hardened.root=/", "--", "sleep", "600"]
+    # On a host whose name is nobody's.
+    haconiwa = ["unshare", "--uts", "sh", "-c", 'hostname host && exec haconiwa "$@"', "sh"]
+    run = [*haconiwa, "run", "-d", "--name", name, "--set", "hardened.root=/", "--", "sleep", "600"]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    look = [*haconiwa, "inspect", name, "--isolation", "--format", "json"]
     try:
-        shown = subprocess.run(
-            ["haconiwa", "inspect", name, "--isolation", "--format", "json"], check=True, capture_output=True, text=True
-        )
+        shown = subprocess.run(look, check=True, capture_output=True, text=True)
     finally:
-        subprocess.run(["haconiwa", "rm", "--force", name], check=True)
+        subprocess.run([*haconiwa, "rm", "--force", name], check=True)
     return json.dumps(json.loads(shown.stdout), indent=1) + "\n"
 
 

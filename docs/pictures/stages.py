@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drawing import CHILD, FAINT, GRID, HOST, box, document, lines, path, text
 from parts import documented_members
+from pictures.drawing import CHILD, FAINT, GRID, HOST, box, document, lines, path, text
 
 from haconiwa_core.plugins.catalogue import known_names
 from haconiwa_core.stages import Stage

@@ -1,6 +1,6 @@
 """A start in time: what `haconiwa timings` has recorded of one container of the profile `hardened`: timeline.json.
 
-python docs/pictures/make.py --measure timeline
+python docs/draw.py --measure timeline
 """
 
 from __future__ import annotations

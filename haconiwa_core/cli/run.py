@@ -10,6 +10,9 @@ from haconiwa_core.cli.arguments import add_detach_keys, add_launcher, add_selec
 from haconiwa_core.log import Log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from haconiwa_core.planning.plan import Plan
     from haconiwa_core.runtime.supervisor import Start
 
 HELP = "run containers: run FILE [NAME...], or run --with ... -- COMMAND"
@@ -48,8 +51,10 @@ def main(options: Options, log: Log) -> int:
     terminal = any(container.terminal for container in containers)
     if options.detach and options.interactive and not terminal:
         raise DefinitionError([Problem("-i with -d needs -t", hint="nothing else keeps an input in the background")])
+    plans: Sequence[Plan] = ()
     if any(feature.is_lenient for container in containers for feature in container.features):
-        for item in plan_all(containers, gather(), plugins):
+        plans = plan_all(containers, gather(), plugins)
+        for item in plans:
             for warning in item.warnings:
                 log.warning(f"{item.container.name}: {warning}")
     if options.detach:
@@ -58,7 +63,7 @@ def main(options: Options, log: Log) -> int:
         return _at_terminal(wanted, options)
     if resident := resident_for(containers, store):
         return resident.run(wanted)
-    plans = plan_all(containers, gather(), plugins)
+    plans = plans or plan_all(containers, gather(), plugins)
     launcher = choose_launcher(options.launcher)
     gc.freeze()
     gc.enable()

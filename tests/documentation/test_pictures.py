@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,17 +17,12 @@ PAGES = [*FOLDER.parent.rglob("*.md")]
 def _programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that draw, which are no package."""
     monkeypatch.syspath_prepend(FOLDER.parent)
-    monkeypatch.syspath_prepend(FOLDER)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_picture_is_up_to_date(name: str) -> None:
-    # By its path: other modules may have the same name.
-    specification = importlib.util.spec_from_file_location(f"picture_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    drawn = module.picture()
-    assert (FOLDER / f"{name}.svg").read_text("utf-8") == drawn, "run: python docs/pictures/make.py"
+    drawn = importlib.import_module(f"pictures.{name}").picture()
+    assert (FOLDER / f"{name}.svg").read_text("utf-8") == drawn, "run: python docs/draw.py"
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import select
@@ -11,9 +10,10 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from system.test_ordinary_user import PATHS, PYTHON as ORDINARY_PYTHON
 
@@ -48,14 +48,13 @@ class Person:
             os.fchown(slave, user, -1)
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
-            command,
+            # It makes its input the controlling terminal of a new session.
+            ["setsid", "--ctty", *command],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env=environment,
             cwd="/",
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - nothing else runs here
             user=user,
             group=user,
             extra_groups=[] if user is not None else None,
@@ -137,22 +136,22 @@ class World:
         self.environment = {**os.environ, "HACONIWA_STATE": str(self.state), "TERM": "dumb"}
         self.people: list[Person] = []
 
-    def person(self, *arguments: str | Path, **how: object) -> Person:
+    def person(self, *arguments: str | Path, **how: Any) -> Person:
         """Let somebody run `haconiwa` with these arguments."""
         haconiwa, environment = HACONIWA, self.environment
         if "user" in how:
             # The interpreter of the tests may be out of reach.
             haconiwa = [ORDINARY_PYTHON, *HACONIWA[1:]]
             environment = {**environment, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
-        someone = Person([*haconiwa, *map(str, arguments)], environment, **how)  # type: ignore[arg-type]
+        someone = Person([*haconiwa, *map(str, arguments)], environment, **how)
         self.people.append(someone)
         return someone
 
-    def run(self, *arguments: str | Path, **how: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
         """Run `haconiwa` without a terminal."""
-        defaults: dict[str, object] = {"capture_output": True, "text": True, "timeout": 60, "stdin": subprocess.DEVNULL}
+        defaults: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 60, "stdin": subprocess.DEVNULL}
         command = [*HACONIWA, *map(str, arguments)]
-        return subprocess.run(command, check=False, env=self.environment, **{**defaults, **how})  # type: ignore[call-overload, no-any-return]
+        return subprocess.run(command, check=False, env=self.environment, **{**defaults, **how})
 
     def output(self, *arguments: str | Path) -> str:
         """Return what `haconiwa` prints, which must succeed."""
@@ -160,10 +159,10 @@ class World:
         assert done.returncode == 0, done.stderr
         return str(done.stdout)
 
-    def until(self, condition: object, what: str = "") -> None:
+    def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + LIMIT
-        while not condition():  # type: ignore[operator]
+        while not condition():
             assert time.monotonic() < deadline, f"in vain: {what}"
             time.sleep(0.02)
 

@@ -10,11 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from haconiwa_copy.content import UNKNOWN
 from haconiwa_copy.entries import Entry, Kind
 from haconiwa_core.errors import HaconiwaError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _SECOND = 10**9
 _FOLDER_MODE = 0o755
@@ -47,27 +50,39 @@ def _add(archive: tarfile.TarFile, entry: Entry, name: str) -> Iterator[str]:
     if entry.kind != "file":
         archive.addfile(member)
         return
+    known: IO[bytes]
     with open(entry.content, "rb") as content:
         # Files of the kernel tell no size, and an archive has it before the content.
-        known: IO[bytes] = content if entry.size else io.BytesIO(content.read(UNKNOWN))
-        member.size = entry.size or len(known.getvalue())  # type: ignore[attr-defined]
-        padded = _Padded(known)
-        archive.addfile(member, padded)  # type: ignore[arg-type]  # It only reads.
+        if entry.size:
+            known, member.size = content, entry.size
+        else:
+            data = content.read(UNKNOWN)
+            known, member.size = io.BytesIO(data), len(data)
+        padded = _Padded(known, member.size)
+        archive.addfile(member, io.BufferedReader(padded))
     if padded.lacks:
         yield "it has become shorter while it was copied"
 
 
-class _Padded:
-    """A file that has as many bytes as are asked for: zeros where it ends before."""
+class _Padded(io.RawIOBase):
+    """A file that has so many bytes: zeros where it ends before."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
+        self._left = size
         self.lacks = False
 
-    def read(self, count: int) -> bytes:
-        data = self._file.read(count)
-        self.lacks = self.lacks or len(data) < count
-        return data.ljust(count, b"\0")
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        room = memoryview(buffer).cast("B")
+        wanted = min(len(room), self._left)
+        data = self._file.read(wanted)
+        self.lacks = self.lacks or len(data) < wanted
+        room[:wanted] = data.ljust(wanted, b"\0")
+        self._left -= wanted
+        return wanted
 
 
 def read_archive(source: IO[bytes]) -> Iterator[Entry]:

@@ -26,7 +26,7 @@ UTIL_LINUX = {"mnt": "mount", **{kind: kind for kind in ("uts", "ipc", "net", "p
 
 
 def found(*checks: Callable[[], object]) -> dict[str, Diagnosis]:
-    return {item.name: item for check in checks for item in check()}  # type: ignore[attr-defined]
+    return {item.name: item for check in checks for item in check()}
 
 
 def within(action: Callable[[], dict[str, Diagnosis]], before: Callable[[], object]) -> dict[str, Diagnosis]:
@@ -264,5 +264,5 @@ def test_a_check_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def sick() -> list[Diagnosis]:
         raise OSError(errno.EIO, "the disk is gone")
 
-    monkeypatch.setitem(GROUPS, "security", (sick,))  # type: ignore[arg-type]
+    monkeypatch.setitem(GROUPS, "security", (sick,))
     assert "the disk is gone" in everything()["sick"].meaning

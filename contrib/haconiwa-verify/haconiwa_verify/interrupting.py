@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from types import FrameType
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -20,7 +22,7 @@ class Interrupting:
 
     def __init__(self) -> None:
         self._asked = False
-        self._former: dict[signal.Signals, object] = {}
+        self._former: dict[signal.Signals, Handler] = {}
 
     def __enter__(self) -> Interrupting:
         self._former = {number: signal.signal(number, self._note) for number in _REQUESTS}
@@ -28,7 +30,7 @@ class Interrupting:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+            signal.signal(number, handler)
 
     def between(
         self, progress: Callable[[Iterable[T], str, int], Iterator[T]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace as Options
 
 from argcomplete.shell_integration import shellcode
@@ -13,8 +14,6 @@ HELP = 'print a script that lets a shell complete command lines: eval "$(haconiw
 PROGRAM = "haconiwa-complete"
 """What the shells ask."""
 
-_DEFAULT = ["-o", "nospace", "-o", "bashdefault", "-o", "default"]
-
 
 def configure(parser: ArgumentParser) -> None:
     """Add the verb's arguments."""
@@ -23,5 +22,5 @@ def configure(parser: ArgumentParser) -> None:
 
 def main(options: Options, log: Log) -> int:
     """Print the script; return 0."""
-    print(shellcode(["haconiwa"], shell=options.shell, argcomplete_script=PROGRAM))  # noqa: T201
+    sys.stdout.write(shellcode(["haconiwa"], shell=options.shell, argcomplete_script=PROGRAM) + "\n")
     return 0

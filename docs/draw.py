@@ -1,22 +1,16 @@
-"""Draw the pictures of the documentation: `python docs/pictures/make.py`.
+"""Draw the pictures of the documentation: `python docs/draw.py`.
 
 With --measure NAME the data of one is measured anew first, which needs root. A test compares what is drawn.
 """
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+from pictures import density, isolation, stages, timeline
 
-import density  # noqa: E402
-import isolation  # noqa: E402
-import stages  # noqa: E402
-import timeline  # noqa: E402
-
+FOLDER = Path(__file__).resolve().parent / "pictures"
 PICTURES = {"density": density, "isolation": isolation, "stages": stages, "timeline": timeline}
 MEASURED = {"isolation": isolation, "timeline": timeline}
 
