@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from haconiwa_core.stages import Stage
 
@@ -17,6 +17,18 @@ class Source(NamedTuple):
 
     file: str
     line: int
+
+
+class Rootless(NamedTuple):
+    """What a feature can do for an ordinary user, who has nothing but a user namespace.
+
+    Args:
+        able: all of it, part of it, or none.
+        how: one line: by what means, what is missing and why, and what to use instead; "" where all just works.
+    """
+
+    able: Literal["yes", "partly", "no"]
+    how: str = ""
 
 
 def written_at() -> Source:
@@ -41,6 +53,9 @@ class Feature:
 
     stages: ClassVar[tuple[Stage, ...]]
     """The stages in which the plugin's steps run."""
+
+    rootless: ClassVar[Rootless]
+    """What it can do without root."""
 
     supervised: ClassVar[bool] = False
     """Whether the section is for the resident supervisor, which must then start the container."""

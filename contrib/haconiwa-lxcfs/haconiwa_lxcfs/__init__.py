@@ -1,0 +1,1 @@
+"""Proc tells of the container, not of the host, by lxcfs."""

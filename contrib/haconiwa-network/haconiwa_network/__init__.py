@@ -1,0 +1,1 @@
+"""A network with addresses, ports and rules, by netlink."""

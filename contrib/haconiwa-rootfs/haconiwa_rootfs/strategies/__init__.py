@@ -1,0 +1,1 @@
+"""Ways to build a root, each an entry point of the group `haconiwa.v1.strategies`."""

@@ -1,0 +1,1 @@
+"""Run another in a systemd scope whose control groups are its own."""
