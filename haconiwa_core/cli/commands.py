@@ -67,23 +67,14 @@ def find(verb: str) -> Command:
     if verb in OWN:
         own: Command = import_module(f"haconiwa_core.cli.{verb}")
         return own
-    from haconiwa_core.plugins.entrypoints import claims
+    from haconiwa_core.plugins.entrypoints import load_sole
 
-    found = [item for item in claims(GROUP, verb.replace(" ", ".")) if _typed(item.name) == verb]
-    if not found:
+    command: Command | None = None
+    # A dot separates words in the name of an entry point, and is nothing that is typed.
+    if "." not in verb:
+        command = load_sole(GROUP, verb.replace(" ", "."), f"the command {verb}", "HELP", "configure", "main")
+    if command is None:
         raise PluginError(_unknown(verb))
-    if len(found) > 1:
-        from haconiwa_core.plugins.discovery import provided_by
-
-        raise PluginError(f"the command {verb} is {provided_by(found)}; uninstall all but one")
-    try:
-        command: Command = found[0].load()
-        _ = command.HELP, command.configure, command.main
-    except PluginError as error:
-        raise PluginError(f"the command {verb}: {error}") from error
-    except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"the command {verb} of {found[0].distribution} is broken: {reason}") from error
     return command
 
 

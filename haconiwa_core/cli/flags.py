@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from haconiwa_core.cli.arguments import listed
 from haconiwa_core.errors import PluginError
 from haconiwa_core.plugins.catalogue import flag_distributions, refused_flags
-from haconiwa_core.plugins.discovery import provided_by
-from haconiwa_core.plugins.entrypoints import EntryPoint, claims, entry_points
+from haconiwa_core.plugins.entrypoints import EntryPoint, claims, entry_points, load_sole
 
 if TYPE_CHECKING:
     from haconiwa_core.definition.overrides import Flagged
@@ -145,17 +144,9 @@ def _by_word(flag: str, value: str) -> Given:
 @cache
 def _module(name: str) -> Flags:
     """Import the one module that claims a flag."""
-    found = claims(GROUP, name)
-    if len(found) > 1:
-        raise PluginError(f"{_typed(name)} is {provided_by(found)}; uninstall all but one")
-    try:
-        module: Flags = found[0].load()
-        _ = module.SECTION, module.options, _flag(module, name)
-    except PluginError as error:
-        raise PluginError(f"{_typed(name)}: {error}") from error
-    except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"{_typed(name)} of {found[0].distribution} is broken: {reason}") from error
+    module: Flags = load_sole(GROUP, name, _typed(name), "SECTION", "FLAGS", "options")
+    if not any(name in (long, flag.letter) for long, flag in module.FLAGS.items()):
+        raise PluginError(f"{_typed(name)} is broken: its module has no such flag")
     return module
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.launch.direct import DirectLauncher
 from haconiwa_core.launch.zygote import ZygoteLauncher
 from haconiwa_core.plugins.discovery import API
-from haconiwa_core.plugins.entrypoints import claims, entry_points
+from haconiwa_core.plugins.entrypoints import entry_points, load_sole
 from haconiwa_core.program import Program
 
 if TYPE_CHECKING:
@@ -52,14 +53,13 @@ def choose_launcher(name: str | None = None) -> Launcher:
     if name == DirectLauncher.name:
         return DirectLauncher()
     installed = [item for item in entry_points() if item.group == GROUP]
-    found = claims(GROUP, name) if name else [item for item in installed if not item.blocked]
-    if name == ZygoteLauncher.name or (name is None and not found):
+    wanted = [name] if name else [item.name for item in installed if not item.blocked]
+    if wanted in ([], [ZygoteLauncher.name]):
         return ZygoteLauncher()
-    if len(found) != 1:
+    launcher: Callable[[], Launcher] | None = None
+    if len(wanted) == 1:
+        launcher = load_sole(GROUP, wanted[0], f"the launcher {wanted[0]}")
+    if launcher is None:
         names = ", ".join(sorted([DirectLauncher.name, ZygoteLauncher.name, *(item.name for item in installed)]))
         raise PluginError(f"one launcher {name or ''} is wanted; there are: {names}")
-    try:
-        launcher: Launcher = found[0].load()()
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"the launcher {found[0].value} is broken: {error}") from error
-    return launcher
+    return launcher()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from haconiwa_core.errors import PluginError
 from haconiwa_core.plugins.catalogue import distribution_for, known_names
-from haconiwa_core.plugins.entrypoints import EntryPoint, distributions, entry_points, identity
+from haconiwa_core.plugins.entrypoints import EntryPoint, distributions, entry_points, identity, provided_by
 from haconiwa_core.plugins.policy import POLICY_FILE, blocked, missing
 
 API = "v1"
@@ -106,11 +106,6 @@ def _describe(
     if name in disabled:
         return Installed(entry_point, api, State.DISABLED, f"disabled by {disabled[name]}")
     return Installed(entry_point)
-
-
-def provided_by(claims: Iterable[EntryPoint]) -> str:
-    """Return which distributions provide entry points of one name."""
-    return f"provided by {' and '.join(sorted(claim.distribution for claim in claims))}"
 
 
 def usable(name: str, plugins: Iterable[Installed]) -> Installed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -82,6 +82,40 @@ def claims(group: str, name: str) -> list[EntryPoint]:
     """Return the entry points of a group that have one name and may be used; else one, which says why when loaded."""
     found = [item for item in entry_points() if item.group == group and item.name == name]
     return [item for item in found if not item.blocked] or found[:1]
+
+
+def provided_by(claims: Iterable[EntryPoint]) -> str:
+    """Return which distributions provide entry points of one name."""
+    return f"provided by {' and '.join(sorted(claim.distribution for claim in claims))}"
+
+
+def load_sole(group: str, name: str, what: str, *attributes: str) -> Any:
+    """Load the entry point of a name that one distribution alone may claim; return None where none does.
+
+    Args:
+        group: such as "haconiwa.v1.commands".
+        name: within the group.
+        what: how messages call it, such as "the command cp".
+        attributes: what it must have.
+
+    Raises:
+        PluginError: two distributions claim the name, the policy blocks it, or it is broken.
+    """
+    found = claims(group, name)
+    if not found:
+        return None
+    if len(found) > 1:
+        raise PluginError(f"{what} is {provided_by(found)}; uninstall all but one")
+    try:
+        loaded = found[0].load()
+        for attribute in attributes:
+            getattr(loaded, attribute)
+    except PluginError as error:
+        raise PluginError(f"{what}: {error}") from error
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"{what} of {found[0].distribution} is broken: {reason}") from error
+    return loaded
 
 
 def entry_points() -> Iterator[EntryPoint]:

@@ -172,15 +172,7 @@ def _listens(path: Path) -> bool:
 
 def _installed(kind: str) -> Any:
     """Return the installed supervisor of a kind, None where there is none."""
-    from haconiwa_core.plugins.entrypoints import claims
+    from haconiwa_core.plugins.entrypoints import load_sole
 
-    found = claims(GROUP, kind)
-    if not found:
-        return None
-    if len(found) > 1:
-        names = " and ".join(sorted(item.distribution for item in found))
-        raise PluginError(f"supervisors are provided by {names}; uninstall all but one")
-    try:
-        return found[0].load()()
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"the supervisor of {found[0].distribution} is broken: {error}") from error
+    supervisor = load_sole(GROUP, kind, f"the supervisor {kind}")
+    return supervisor() if supervisor else None

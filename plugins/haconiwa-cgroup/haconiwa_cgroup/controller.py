@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol
 from haconiwa_cgroup.files import Parts
 from haconiwa_core.errors import PluginError
 from haconiwa_core.options import suggestion
-from haconiwa_core.plugins.discovery import API, provided_by
-from haconiwa_core.plugins.entrypoints import claims, entry_points
+from haconiwa_core.plugins.discovery import API
+from haconiwa_core.plugins.entrypoints import entry_points, load_sole
 
 GROUP = f"haconiwa.{API}.controllers"
 
@@ -78,17 +78,9 @@ def find(name: str) -> Controller:
     Raises:
         PluginError: there is none, two distributions provide it, or it is broken.
     """
-    found = claims(GROUP, name)
-    if not found:
+    controller: Controller | None
+    controller = load_sole(GROUP, name, f"the controller {name}", "names", "options", "settings", "usage")
+    if controller is None:
         hint = suggestion(name, [item.name for item in entry_points() if item.group == GROUP])
-        raise PluginError("no installed distribution provides this controller" + (f"; {hint}" if hint else ""))
-    if len(found) > 1:
-        raise PluginError(f"it is {provided_by(found)}; uninstall all but one")
-    try:
-        controller: Controller = found[0].load()
-        _ = controller.names, controller.options, controller.settings, controller.usage
-    except PluginError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"of {found[0].distribution} it is broken: {type(error).__name__}: {error}") from error
+        raise PluginError(f"no installed distribution provides the controller {name}" + (f"; {hint}" if hint else ""))
     return controller

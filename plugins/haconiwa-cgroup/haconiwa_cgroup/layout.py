@@ -168,7 +168,7 @@ class Layout:
         try:
             controller = find(name)
         except PluginError as error:
-            self._problems.append(Problem(f"{name}: {error}", key=first))
+            self._problems.append(Problem(str(error), key=first))
             return
         unknown = [option for option in given if option not in controller.options]
         self._problems += [

@@ -98,7 +98,7 @@ def test_its_options_are_checked(site: Site) -> None:
 def test_without_it(site: Site) -> None:
     status, told = site.plan("most = 5")
     assert status == 2
-    assert "cgroup.controllers.depth.most: depth: no installed distribution provides this controller" in told
+    assert "cgroup.controllers.depth.most: no installed distribution provides the controller depth" in told
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_broken_one(site: Site, source: str, target: str, text: str) -> None:
     site.install("deep-cgroup", source, target)
     status, told = site.plan("most = 5")
     assert status == 2
-    assert f"of deep-cgroup it is broken: {text}" in told
+    assert f"the controller depth of deep-cgroup is broken: {text}" in told
 
 
 def test_two_of_one_name(site: Site) -> None:
