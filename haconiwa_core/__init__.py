@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from haconiwa_core.container import Container
     from haconiwa_core.errors import DefinitionError, HaconiwaError, PluginError, RecordError, SetupError
-    from haconiwa_core.feature import Feature, option
+    from haconiwa_core.feature import Feature, Rootless, option
     from haconiwa_core.operation import Slot
     from haconiwa_core.plugins.hookspecs import hookimpl
     from haconiwa_core.stages import Stage
@@ -25,6 +25,7 @@ __all__ = [
     "HaconiwaError",
     "PluginError",
     "RecordError",
+    "Rootless",
     "SetupError",
     "Slot",
     "Stage",
@@ -40,6 +41,7 @@ _HOMES = {
     "HaconiwaError": "errors",
     "PluginError": "errors",
     "RecordError": "errors",
+    "Rootless": "feature",
     "SetupError": "errors",
     "Slot": "operation",
     "Stage": "stages",

@@ -43,12 +43,23 @@ class IdRange:
     outside: int
     count: int = 1
 
+    @property
+    def line(self) -> str:
+        """As /proc/PID/uid_map and gid_map have it."""
+        return f"{self.inside} {self.outside} {self.count}\n"
+
 
 class IdMap(NamedTuple):
-    """How the new user namespace's ids stand for the host's (user_namespaces(7))."""
+    """How the new user namespace's ids stand for the host's (user_namespaces(7)).
+
+    Args:
+        users, groups: the ranges.
+        may_set_groups: setgroups(2) stays allowed; an ordinary user who maps one group gives that up.
+    """
 
     users: tuple[IdRange, ...]
     groups: tuple[IdRange, ...]
+    may_set_groups: bool = True
 
 
 class NewRoot(NamedTuple):
@@ -56,9 +67,11 @@ class NewRoot(NamedTuple):
 
     Args:
         path: the root's absolute path on the host, for files that planning needs.
+        below: where the root is merged, the directories of the layers below that path, the topmost first.
     """
 
     path: str
+    below: tuple[str, ...] = ()
 
 
 class FreshFilesystem(NamedTuple):

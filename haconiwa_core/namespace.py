@@ -11,7 +11,7 @@ from haconiwa_core import linux
 from haconiwa_core.container import is_name
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import Fact, Namespace
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.linux.constants import CLONE_NEWPID, CLONE_NEWUSER
 from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.hookspecs import hookimpl
@@ -40,6 +40,9 @@ class NamespaceFeature(Feature):
     """
 
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.ENTER, Stage.SETTLE, Stage.KEEP)
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly", "in a user namespace, or joined with one; `keep` needs CAP_SYS_ADMIN: a handle is a mount of the host"
+    )
 
     kind: ClassVar[str]
     """The file in /proc/PID/ns."""
@@ -85,7 +88,7 @@ def namespace_hooks(
     def haconiwa_steps(feature: NamespaceFeature, planning: Planning) -> Iterable[Step]:
         if planning.entry == "attach":
             return  # The core itself joins what the container has.
-        _refuse_contradictions(feature)
+        _refuse_contradictions(feature, planning)
         yield from _join(feature, planning)
         if steps:
             yield from steps(feature, planning)
@@ -104,8 +107,11 @@ def namespace_hooks(
     return haconiwa_feature, haconiwa_facts, haconiwa_steps, haconiwa_isolation
 
 
-def _refuse_contradictions(feature: NamespaceFeature) -> None:
+def _refuse_contradictions(feature: NamespaceFeature, planning: Planning) -> None:
     problems = []
+    if feature.keep is not None and not planning.privileged:
+        text = "needs CAP_SYS_ADMIN, which the caller does not have: a handle is a mount of the host"
+        problems.append(Problem(text, key="keep", hint="run as root, or join the namespace of a running container"))
     if feature.join is not None and feature.keep is not None:
         problems.append(Problem("a joined namespace cannot be kept", key="keep", hint="keep it where it is made"))
     if feature.keep is not None and not feature.may_be_kept:

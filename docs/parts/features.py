@@ -49,6 +49,7 @@ def feature(name: str) -> str:
         ("in TOML", f"`[{name}]`"),
         ("in Python", f"`{kind.__module__}.{kind.__name__}`"),
         ("stages", ", ".join(stages) or "none"),
+        ("without root", ", ".join(filter(None, kind.rootless))),
         ("more", f"[{distribution}](../../{readme(name).relative_to(TREE)})"),
     )
     parts = [paragraph(kind), table(("", ""), facts), f"## Options\n\n{_options(kind)}", *_items(kind)]

@@ -10,7 +10,7 @@ from haconiwa_core.cli.arguments import add_format, general, listed
 from haconiwa_core.cli.commands import others
 from haconiwa_core.cli.output import print_json, print_line, print_table
 from haconiwa_core.errors import PluginError
-from haconiwa_core.feature import Feature, option_help
+from haconiwa_core.feature import Feature, Rootless, option_help
 from haconiwa_core.log import Log
 from haconiwa_core.options import annotations_of, describe
 from haconiwa_core.plugins.discovery import Installed, State, installed, read_settings, write_settings
@@ -104,7 +104,8 @@ def _show(options: Options) -> None:
         print_line(f"{row['name']}: {row['summary'] or row['reason']}")
         print_line(f"distribution {row['distribution']} {row['version']}, api {row['api']}, {_state_text(row)}")
         if row["options"] is not None:
-            print_line(f"stages {' '.join(row['stages'])}\n")
+            print_line(f"stages {' '.join(row['stages'])}")
+            print_line(f"without root: {', '.join(filter(None, (row['rootless'] or {}).values())) or 'not said'}\n")
             cells = [[item["name"], item["type"], item["default"], item["help"]] for item in row["options"]]
             print_table(["OPTION", "TYPE", "DEFAULT", "HELP"], cells)
 
@@ -117,7 +118,9 @@ def _explained(plugin: Installed) -> dict[str, Any]:
     except PluginError as error:
         return _row(plugin, error) | {"options": None, "summary": None}
     summary = (feature.__doc__ or "").partition("\n")[0]
-    return _row(plugin, feature) | {"options": _options(feature), "summary": summary}
+    said: Rootless | None = getattr(feature, "rootless", None)
+    rootless = said._asdict() if said else None
+    return _row(plugin, feature) | {"options": _options(feature), "summary": summary, "rootless": rootless}
 
 
 def _options(feature: type[Feature]) -> list[dict[str, str]]:

@@ -29,11 +29,17 @@ from haconiwa_core.linux.host import (
     start_time as start_time,
     write_id_maps as write_id_maps,
 )
+from haconiwa_core.linux.id_mapped import (
+    map_tree_ids as map_tree_ids,
+    open_user_namespace as open_user_namespace,
+)
+from haconiwa_core.linux.id_maps import write_id_maps_by_helpers as write_id_maps_by_helpers
 from haconiwa_core.linux.mounts import (
     attach_below_root as attach_below_root,
     attach_over_root as attach_over_root,
     bind_console as bind_console,
     change_root as change_root,
+    detach_over_root as detach_over_root,
     enter_directory as enter_directory,
     make_directory_in as make_directory_in,
     make_filesystem as make_filesystem,
@@ -56,6 +62,7 @@ from haconiwa_core.linux.namespaces import (
     set_host_name as set_host_name,
     unshare as unshare,
 )
+from haconiwa_core.linux.netlink import send_own_messages as send_own_messages
 from haconiwa_core.linux.process import (
     change_directory as change_directory,
     clear_ambient_set as clear_ambient_set,
@@ -76,6 +83,12 @@ from haconiwa_core.linux.process import (
     set_uid as set_uid,
     write_kernel_file as write_kernel_file,
 )
+from haconiwa_core.linux.processes import (
+    end_own_process as end_own_process,
+    own_process_log as own_process_log,
+    start_own_process as start_own_process,
+)
+from haconiwa_core.linux.shares import leave_share as leave_share
 from haconiwa_core.linux.terminals import (
     control_terminal as control_terminal,
     hand_over_terminal as hand_over_terminal,

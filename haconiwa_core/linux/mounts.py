@@ -63,17 +63,22 @@ def set_tree_attributes(tree: Slot, attributes: int, clear: int = 0) -> Operatio
 
 
 @lowers
-def make_filesystem(kind: str, options: tuple[tuple[str, str], ...], attributes: int, *, into: Slot) -> Operations:
+def make_filesystem(
+    kind: str, options: tuple[tuple[str, str | Slot], ...], attributes: int, *, into: Slot
+) -> Operations:
     """Make a new, detached instance of a file system (fsopen(2), fsconfig(2), fsmount(2)).
 
     Args:
         kind: the file system's type, such as "tmpfs".
-        options: (key, value) pairs; an empty value sets a flag.
+        options: (key, value) pairs; an empty value sets a flag, a slot passes the descriptor that it holds.
         attributes: MOUNT_ATTR_* bits of the mount.
         into: slot for the mount's descriptor.
     """
     yield Operation(Call.fsopen, (_string(kind), c.FSOPEN_CLOEXEC), result=_CONTEXT)
     for key, value in options:
+        if isinstance(value, Slot):
+            yield Operation(Call.fsconfig, (_CONTEXT, c.FSCONFIG_SET_FD, _string(key), 0, value))
+            continue
         command = c.FSCONFIG_SET_STRING if value else c.FSCONFIG_SET_FLAG
         content = _string(value) if value else 0
         yield Operation(Call.fsconfig, (_CONTEXT, command, _string(key), content, 0))
@@ -126,6 +131,12 @@ def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operation
 def attach_over_root(tree: Slot) -> Operations:
     """Attach a detached tree over "/", where pivot_root(2) can find it whatever the caller may walk."""
     yield Operation(Call.move_mount, (tree, _string(""), c.AT_FDCWD, _string("/"), c.MOVE_MOUNT_F_EMPTY_PATH))
+
+
+@lowers
+def detach_over_root() -> Operations:
+    """Detach what was last attached over "/": pivot_root(2) takes only one mount with the old root (umount2(2))."""
+    yield Operation(Call.umount2, (_string("/"), c.MNT_DETACH))
 
 
 @lowers

@@ -13,6 +13,9 @@ from haconiwa_core.linux import constants as c
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.cgroups import remove_own_cgroup
 from haconiwa_core.linux.host import file_note, handle_note, system_call
+from haconiwa_core.linux.netlink import send_own_messages
+from haconiwa_core.linux.processes import end_own_process
+from haconiwa_core.linux.shares import leave_share
 
 
 def remove_handle(path: str) -> None:
@@ -42,6 +45,14 @@ def remove_own_file(path: str, name: str, directory: str) -> None:
 
 
 UNDO: dict[str, Callable[..., None]] = {
-    function.__name__: function for function in (remove_own_cgroup, remove_own_file, remove_own_handle)
+    function.__name__: function
+    for function in (
+        end_own_process,
+        leave_share,
+        remove_own_cgroup,
+        remove_own_file,
+        remove_own_handle,
+        send_own_messages,
+    )
 }
 """By the name that stands in records."""

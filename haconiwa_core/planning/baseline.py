@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from haconiwa_core import linux
 from haconiwa_core.facts import CgroupPlace, FreshFilesystem, Namespace, NewRoot, Wrapper
 from haconiwa_core.linux.cgroups import ATTACHED, FIRST
-from haconiwa_core.linux.constants import CAP_SETGID, CLONE_NEWPID, CLONE_NEWUSER, CloneFlag, Mode
+from haconiwa_core.linux.constants import CLONE_NEWPID, CLONE_NEWUSER, CloneFlag, Mode
 from haconiwa_core.linux.terminals import MASTER, SLAVE
 from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
@@ -72,8 +72,7 @@ def _replaceable(planning: Planning) -> Iterator[Step]:
     """Yield what a container gets unless a feature has a step with the same function."""
     yield Step(Stage.ADOPT, linux.set_oom_score_adj, Slot("target"), 0)
     yield Step(Stage.LIMITS, linux.set_file_mode_mask, Mode(0o022))
-    # An ordinary user's namespace denies setgroups.
-    if planning.host.has_capability(CAP_SETGID):
+    if planning.may_set_groups:
         yield Step(Stage.CREDENTIALS, linux.set_groups, ())
 
 

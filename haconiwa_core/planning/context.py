@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import DefinitionError, Problem
-from haconiwa_core.facts import Fact, Facts, Namespace, NewRoot
+from haconiwa_core.facts import Fact, Facts, IdMap, Namespace, NewRoot
 from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.constants import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CLONE_NEWNS, CLONE_NEWUSER
 from haconiwa_core.linux.host import open_in_root
@@ -74,6 +74,12 @@ class Planning:
         return (0, 0) if self.user_namespace or may else (self.host.uid, self.host.gid)
 
     @property
+    def may_set_groups(self) -> bool:
+        """Whether the child may choose its supplementary groups; else it keeps the caller's (setgroups(2))."""
+        mapping = self.facts.get(IdMap)
+        return mapping.may_set_groups if mapping else self.host.has_capability(CAP_SETGID)
+
+    @property
     def trees_from(self) -> Stage:
         """The stage in which trees of the host are opened: a mapped root could not walk to them."""
         return Stage.PREPARE if self.privileged else Stage.MOUNTS
@@ -126,8 +132,9 @@ class Planning:
         if root is None:
             self.need(NewRoot)
             raise AssertionError("unreachable: need() raises when the fact is absent")
+        layers = (root.path, *root.below)
         return self._read(
-            lambda: open_in_root(root.path, path), f"{path} in {root.path}", f"{root.path.rstrip('/')}{path}"
+            lambda: _open_in_layers(layers, path), f"{path} in {root.path}", f"{root.path.rstrip('/')}{path}"
         )
 
     def read_on_host(self, path: str) -> bytes:
@@ -160,3 +167,16 @@ class Planning:
 
         self.inputs.append(Input(path, hashlib.sha256(content).hexdigest()))
         return content
+
+
+def _open_in_layers(layers: Sequence[str], path: str) -> int:
+    """Open a file of the topmost layer that has it; a whiteout of overlayfs, a device 0:0, hides it below."""
+    for layer in layers:
+        try:
+            return open_in_root(layer, path)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                break
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                raise
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

@@ -147,8 +147,10 @@ def settings_file() -> Path:
     """Return the file that lists disabled plugins: the system's for root, else the user's own."""
     if os.geteuid() == 0:
         return SETTINGS_DIRECTORY / "plugins.json"
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return Path(base) / "haconiwa" / "plugins.json"
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    # The specification has relative paths ignored.
+    folder = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~"), ".config")
+    return folder / "haconiwa" / "plugins.json"
 
 
 def read_settings() -> list[str]:

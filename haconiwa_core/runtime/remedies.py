@@ -15,7 +15,7 @@ _OF_ONE_KIND = "a directory can be mounted on a directory only, a file on a file
 _NO_SUCH_TARGET = "the path must exist in the root, or the root must be writable when it is mounted"
 _NOT_EXECUTABLE = "it is no executable file, or lies on a mount with noexec"
 _LANDLOCK = "Landlock allows no execution of it, or of its interpreter or loader"
-_OWN_GROUP = "start it with `systemd-run --scope -p Delegate=yes` (`--user` for an ordinary user), or name a parent"
+_OWN_GROUP = "start it as `haconiwa scope run ...` (of haconiwa-scope, where systemd is), or name a parent"
 _SCORE = "lowering the score below what the caller was given needs CAP_SYS_RESOURCE"
 
 _BY_FUNCTION = {

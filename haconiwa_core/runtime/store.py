@@ -268,15 +268,18 @@ def state_directory() -> Path:
     """Return where records are kept: where $HACONIWA_STATE says, else below /run or $XDG_RUNTIME_DIR.
 
     Raises:
-        RecordError: an ordinary user has no $XDG_RUNTIME_DIR.
+        RecordError: an ordinary user has no $XDG_RUNTIME_DIR, or a relative one.
     """
     if named := os.environ.get(STATE_VARIABLE):
         return Path(os.path.abspath(named))
     if os.geteuid() == 0:
         return Path("/run/haconiwa")
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if not runtime:
-        raise RecordError("XDG_RUNTIME_DIR is not set: an ordinary user's containers keep their records there")
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not os.path.isabs(runtime):
+        raise RecordError(
+            f"XDG_RUNTIME_DIR is {'not an absolute path' if runtime else 'not set'}: an ordinary user's containers keep"
+            f" their records there; log in with a session, or: export XDG_RUNTIME_DIR=/run/user/{os.geteuid()}"
+        )
     return Path(runtime) / "haconiwa"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from haconiwa_core.facts import Fact
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.plugins.discovery import GROUP, Installed
 from haconiwa_core.plugins.entrypoints import EntryPoint
 from haconiwa_core.plugins.hookspecs import hookimpl
@@ -21,6 +21,7 @@ class Published(Feature):
 
     section: ClassVar[str] = "published"
     stages: ClassVar[tuple[Stage, ...]] = ()
+    rootless: ClassVar[Rootless] = Rootless("yes")
 
     facts: tuple[Fact, ...] = option((), "what to publish")
 

@@ -46,6 +46,10 @@ BROKEN: dict[str, tuple[Change, ...]] = {
     "test_it_loads_alone": (Change(PLUGIN, "CAP_SYS_CHROOT = 18", "import haconiwa_rlimit\n\nCAP_SYS_CHROOT = 18"),),
     "test_what_does_not_name_it_does_not_import_it": (Change("haconiwa_lamp.pth", new="import haconiwa_lamp\n"),),
     "test_it_is_typed": (Change("haconiwa_lamp/py.typed"),),
+    "test_it_says_what_it_can_do_without_root": (Change(FEATURE, 'Rootless("yes")', 'Rootless("partly")'),),
+    "test_what_only_root_can_have_is_refused": (
+        Change(FEATURE, 'Rootless("yes")', 'Rootless("no", "lamps are for root; use a candle")'),
+    ),
     "test_its_feature_is_a_value": (Change(FEATURE, "frozen=True, kw_only=True", "frozen=True"),),
     "test_its_defaults_are_valid": (Change(FEATURE, "Range(0, 0o777)", "Range(0, 7)"),),
     "test_its_options_are_documented": (Change(README, "what the file says", "its content"),),

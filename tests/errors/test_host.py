@@ -100,8 +100,8 @@ def test_a_control_group_that_is_not_delegated():
     place, _, rest = after.partition(": it belongs to ")
     mode = os.stat(place).st_mode & 0o7777
     assert rest == (
-        f"user 0 (mode {mode:04o}), and was not delegated to user {NOBODY}); start it with"
-        " `systemd-run --scope -p Delegate=yes` (`--user` for an ordinary user), or name a parent"
+        f"user 0 (mode {mode:04o}), and was not delegated to user {NOBODY}); start it as"
+        " `haconiwa scope run ...` (of haconiwa-scope, where systemd is), or name a parent"
     )
 
 

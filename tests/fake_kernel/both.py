@@ -22,7 +22,7 @@ TREE = {
     "outside": "/../../../../../etc/passwd",
 }
 
-FOLDER, UTS, TREE_SLOT = Slot("root"), Slot("uts"), Slot("tree")
+FOLDER, UTS, IDS, TREE_SLOT = Slot("root"), Slot("uts"), Slot("ids"), Slot("tree")
 NOBODY = 65534
 UNKNOWN = 99
 
@@ -77,6 +77,7 @@ def on_real(operations: Operations, folder: Path) -> tuple[int, int] | None:
         slots = {
             "root": os.open(folder, os.O_PATH | os.O_DIRECTORY),
             "uts": os.open("/proc/self/ns/uts", os.O_RDONLY),
+            "ids": linux.open_user_namespace("0 1 1\n", "0 1 1\n"),
         }
         os.write(writer, repr(failure(operations, slots, kernel)).encode())
 
@@ -90,7 +91,8 @@ def on_real(operations: Operations, folder: Path) -> tuple[int, int] | None:
 def on_fake(operations: Operations, folder: Path) -> tuple[int, int] | None:
     kernel = FakeKernel(host_files_with(folder))
     place = kernel.files.resolve(str(folder), kernel.root, kernel.root)
-    slots = {"root": kernel.open("path", place), "uts": kernel.open("namespace uts")}
+    namespaces = {kind: kernel.open(f"namespace {kind}") for kind in ("uts", "user")}
+    slots = {"root": kernel.open("path", place), "uts": namespaces["uts"], "ids": namespaces["user"]}
     return failure(operations, slots, kernel)
 
 

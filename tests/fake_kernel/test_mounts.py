@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from fake_kernel.both import (
     FOLDER,
+    IDS,
+    MAPLESS_MOUNTS,
     TREE_SLOT,
     UTS,
     assert_both_refuse,
@@ -60,6 +62,19 @@ CASES = {
         errno.EBUSY,
     ),
     "pivot_root to a detached tree": ((*tree(), *linux.pivot_root(TREE_SLOT)), errno.EINVAL),
+    "a map of ids by what is no user namespace": ((*tree(), *linux.map_tree_ids(TREE_SLOT, UTS, False)), errno.EINVAL),
+    "a map of ids of a tree that is attached": (
+        (*tree(), *linux.attach_below_root(TREE_SLOT, "/directory"), *linux.map_tree_ids(TREE_SLOT, IDS, False)),
+        errno.EINVAL,
+    ),
+    "a second map of ids": (
+        (*tree(), *linux.map_tree_ids(TREE_SLOT, IDS, False), *linux.map_tree_ids(TREE_SLOT, IDS, False)),
+        errno.EPERM,
+    ),
+    "a map of ids from within a user namespace": (
+        (*MAPLESS_MOUNTS, *tree(), *linux.map_tree_ids(TREE_SLOT, IDS, False)),
+        errno.EPERM,
+    ),
     "umount of what is no mount": ((call("fchdir", FOLDER), call("umount2", b".\0", c.MNT_DETACH)), errno.EINVAL),
 }
 

@@ -167,10 +167,10 @@ def test_limits_and_statuses_without_any_namespace(user):
         (["--set", "landlock.scope=['signal']"], "needs no_new_privs or CAP_SYS_ADMIN"),
         (["--set", "credentials.groups=[1000]"], "CAP_SETGID"),
         (["--with", "ns-user", "--set", "credentials.uid=1000"], "not mapped"),
-        (["--set", "ns-user.uid_map=[{inside=0, outside=0, count=1}]"], "an ordinary user may map one id only"),
+        (["--set", "ns-user.uid_map=[{inside=0, outside=0, count=1}]"], "without CAP_SETUID one may map one's own id"),
         (
             ["--set", "ns-user.uid_map=[{inside=0, outside=100000, count=65536}]"],
-            "an ordinary user may map one id only",
+            "without CAP_SETUID one may map one's own id",
         ),
     ],
 )

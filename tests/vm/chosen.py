@@ -23,6 +23,8 @@ FILES = (
         for name in ("apparmor", "capabilities", "cgroup", "ns-cgroup", "rlimit")
     ),
     "contrib/haconiwa-hardened/tests/test_real.py",
+    *(f"tests/rootless/test_{name}.py" for name in ("apparmor", "cgroups")),
+    "tests/rootless/test_scope.py::test_limits_are_in_force_there",
 )
 """Those whose outcome depends on what hosts may lack; a program takes some 20 times as long as there."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import Pattern
 from haconiwa_core.stages import Stage
 
@@ -24,5 +24,6 @@ class Audit(Feature):
 
     section: ClassVar[str] = "audit"
     stages: ClassVar[tuple[Stage, ...]] = ()
+    rootless: ClassVar[Rootless] = Rootless("yes")
 
     accept: Sequence[Code] = option((), "codes of findings that are meant to be")

@@ -11,7 +11,7 @@ from typing import Any
 from haconiwa_core import errors
 from haconiwa_core.cli.commands import OWN, OWN_ACTIONS, others
 from haconiwa_core.errors import PluginError
-from haconiwa_core.feature import Feature, option_help
+from haconiwa_core.feature import Feature, Rootless, option_help
 from haconiwa_core.hooks.events import Event
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CloneFlag
@@ -86,13 +86,19 @@ def _feature(plugin: Installed, loaded: type[Feature] | PluginError | None) -> d
         "reason": plugin.reason,
         "stages": None,
         "provides": list(provided_by(plugin.name)),
+        "rootless": None,
         "options": None,
     }
     if loaded is None or plugin.state is not State.ENABLED:
         return told
     if isinstance(loaded, PluginError):
         return told | {"state": str(State.BROKEN), "reason": str(loaded)}
-    return told | {"stages": [stage.name for stage in loaded.stages], "options": list(_options(loaded))}
+    said: Rootless | None = getattr(loaded, "rootless", None)
+    return told | {
+        "stages": [stage.name for stage in loaded.stages],
+        "rootless": said._asdict() if said else None,
+        "options": list(_options(loaded)),
+    }
 
 
 def _options(feature: type[Feature]) -> Iterator[dict[str, Any]]:

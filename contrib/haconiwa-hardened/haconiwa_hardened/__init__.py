@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import HostPath, Pattern, Range
 from haconiwa_core.stages import Stage
 
@@ -28,6 +28,10 @@ class Hardened(Feature):
 
     section: ClassVar[str] = "hardened"
     stages: ClassVar[tuple[Stage, ...]] = ()
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly",
+        "with a section ns-user that maps what he may map, and limits in a group that is delegated to him",
+    )
 
     root: HostPath = option(MISSING, "directory on the host; a relative path starts at the definition's folder")
     ids: Id = option(

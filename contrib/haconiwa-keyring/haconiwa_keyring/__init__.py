@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from typing import Annotated, ClassVar
 
-from haconiwa_core import Feature, Stage, option
+from haconiwa_core import Feature, Rootless, Stage, option
 from haconiwa_core.options import HostPath, Pattern
 
 Name = Annotated[
@@ -37,6 +37,7 @@ class Keyring(Feature):
 
     section: ClassVar[str] = "keyring"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.SESSION)
+    rootless: ClassVar[Rootless] = Rootless("yes")
 
     name: Name = option(MISSING, "the keyring's description")
     keys: Sequence[Key] = option((), "the keys in it")

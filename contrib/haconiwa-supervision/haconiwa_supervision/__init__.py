@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.hooks.hook import catchable_signals
 from haconiwa_core.options import AbsolutePath, Pattern, Range
 from haconiwa_core.stages import Stage
@@ -57,6 +57,7 @@ class Supervision(Feature):
 
     section: ClassVar[str] = "supervision"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.MOUNTS)
+    rootless: ClassVar[Rootless] = Rootless("yes")
     supervised: ClassVar[bool] = True
 
     ready: Ready | None = option(None, "what shows that it is ready; by default it is as soon as it is started")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from haconiwa_core.facts import Fact, Wrapper
-from haconiwa_core.feature import Feature
+from haconiwa_core.feature import Feature, Rootless
 from haconiwa_core.operation import Slot
 from haconiwa_core.plugins.discovery import GROUP, Installed
 from haconiwa_core.plugins.entrypoints import EntryPoint
@@ -26,6 +26,7 @@ class Probe(Feature):
 
     section: ClassVar[str] = "verify"
     stages: ClassVar[tuple[Stage, ...]] = ()
+    rootless: ClassVar[Rootless] = Rootless("yes")
 
 
 @hookimpl

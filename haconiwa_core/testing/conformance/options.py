@@ -13,6 +13,7 @@ import pytest
 
 from haconiwa_core.definition.reading import read
 from haconiwa_core.definition.stored import read_stored
+from haconiwa_core.feature import Rootless
 from haconiwa_core.options import annotations_of, convert
 from haconiwa_core.testing.conformance.subject import Subject, feature_class
 from haconiwa_core.testing.plans import all_plugins
@@ -24,6 +25,18 @@ HEADINGS = ("Example", "Options", "What it does, and when", "Kernel interface an
 
 class OptionChecks(Subject):
     """The section and its options."""
+
+    def test_it_says_what_it_can_do_without_root(self) -> None:
+        """People who are not root learn from `haconiwa plugins show` whether the feature is for them.
+
+        If it fails: give the feature `rootless: ClassVar[Rootless] = Rootless("yes")`, or "partly" or "no" with a line
+            that says what is missing, why, and what to use instead.
+        """
+        said = getattr(feature_class(self.section), "rootless", None)
+        assert isinstance(said, Rootless), "it says nothing"
+        assert said.able in ("yes", "partly", "no"), f"there is no {said.able!r}"
+        assert said.able == "yes" or said.how, f'"{said.able}" needs the reason, and the way'
+        assert "\n" not in said.how, "one line is enough"
 
     def test_its_feature_is_a_value(self, tmp_path: Path) -> None:
         """The feature cannot be changed, can be compared and hashed, and takes options by their names.

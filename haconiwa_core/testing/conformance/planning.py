@@ -8,14 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from haconiwa_core.errors import DefinitionError, PluginError
+from haconiwa_core.facts import IdMap, IdRange, Namespace, key_of
+from haconiwa_core.linux.constants import CLONE_NEWUSER
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.discovery import installed
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.testing.conformance.observing import Observed, observe
-from haconiwa_core.testing.conformance.subject import Subject
+from haconiwa_core.testing.conformance.subject import Subject, feature_class
 from haconiwa_core.testing.forks import forked, give_up_capabilities
 from haconiwa_core.testing.needs import needs_root
-from haconiwa_core.testing.plans import container_of, host, plan_of
+from haconiwa_core.testing.plans import container_of, host, plan_of, problems_of
 from haconiwa_core.testing.published import INSTALLED
 
 
@@ -101,6 +103,22 @@ class PlanningChecks(Subject):
             with suppress(DefinitionError):
                 plan_of(feature, facts=self.facts, folder=str(tmp_path), host=bare)
 
+    def test_what_only_root_can_have_is_refused(self, tmp_path: Path) -> None:
+        """A feature that says "no" of ordinary users is refused them while planning, in a user namespace too.
+
+        If it fails: raise DefinitionError in `haconiwa_steps` where `planning.host` lacks the capability, with what to
+            use instead as the hint; or say "partly", and what part it is.
+        """
+        self.fill(tmp_path)
+        ordinary = host(uid=1000, gid=1000, capabilities=0)
+        given = {(type(fact), key_of(fact)) for fact in self.facts}
+        facts = (*self.facts, *(fact for fact in _USER_NAMESPACE if (type(fact), key_of(fact)) not in given))
+        for feature in self.valid if feature_class(self.section).rootless.able == "no" else ():
+            problems = problems_of(feature, facts=facts, folder=str(tmp_path), host=ordinary)
+            assert any(problem.hint for problem in problems), f"{feature} is not refused with the way: {problems}"
+
+
+_USER_NAMESPACE = (Namespace("user", CLONE_NEWUSER), IdMap((IdRange(0, 1000),), (IdRange(0, 1000),)))
 
 _OBSERVED: dict[type[PlanningChecks], tuple[Observed, Observed]] = {}
 """What each plugin did while it planned, in two processes; three checks look at it."""

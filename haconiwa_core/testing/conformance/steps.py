@@ -33,6 +33,7 @@ class StepChecks(Subject):
         If it fails: publish facts of `haconiwa_core.facts`; advice on what to add comes from `provides` in
             `[tool.haconiwa]`, which must be neither short nor stale.
         """
+        self.fill(tmp_path)
         provides = set(catalogue().get(self.section, {}).get("provides", ()))
         published = set()
         for feature in self.valid:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -42,6 +43,16 @@ class Node:
         if description is None:
             return Node()
         return Node({name: Node.of(inner) for name, inner in description.items()})
+
+
+def merged(nodes: Sequence[Node]) -> Node:
+    """Return what overlayfs shows of several directories, the topmost first."""
+    entries: dict[str, Node] = {}
+    for name in {name: None for node in nodes for name in node.entries or {}}:
+        holders = [node.entries[name] for node in nodes if node.entries and name in node.entries]
+        shown = list(takewhile(lambda node: node.entries is not None, holders))
+        entries[name] = merged(shown) if shown else holders[0]
+    return Node(entries)
 
 
 @dataclass(eq=False)

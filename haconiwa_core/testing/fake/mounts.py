@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 
 from haconiwa_core.linux import constants as c
-from haconiwa_core.testing.fake.files import Mount, Node, Place, refuse
-from haconiwa_core.testing.fake.state import State, string_at, strings_at, write_at
+from haconiwa_core.testing.fake.files import Mount, Node, Place, merged, refuse
+from haconiwa_core.testing.fake.state import HOST, State, string_at, strings_at, write_at
 
 _FILESYSTEMS = {"devpts": "", "mqueue": "ipc", "overlay": "", "proc": "pid", "sysfs": "net", "tmpfs": ""}
 """Types, and the namespace that each shows."""
@@ -114,7 +114,11 @@ class FileCalls(State):
             self.need_rights(_FILESYSTEMS[name])
         return self.open(name)
 
-    def _fsconfig(self, context: int, command: int) -> None:
+    def _fsconfig(self, context: int, command: int, key: int, value: int, auxiliary: int) -> None:
+        if command == c.FSCONFIG_SET_STRING and string_at(key) == "lowerdir+":
+            self.descriptor(context).lower.append(self._at(c.AT_FDCWD, value).node)
+        elif command == c.FSCONFIG_SET_FD:
+            self.descriptor(context).lower.append((self.descriptor(auxiliary).place or refuse(errno.EBADF)).node)
         shown = _FILESYSTEMS.get(self.descriptor(context).kind)
         if shown is None:
             refuse(errno.EINVAL)
@@ -127,7 +131,10 @@ class FileCalls(State):
         kind, _, made = self.descriptor(context).kind.partition(" ")
         if kind not in _FILESYSTEMS or not made:
             refuse(errno.EINVAL)
-        mount = Mount(Node({"ptmx": Node()} if kind == "devpts" else {}), kind, attributes)
+        root = merged(self.descriptor(context).lower)
+        if kind == "devpts" and root.entries is not None:
+            root.entries["ptmx"] = Node()
+        mount = Mount(root, kind, attributes)
         return self.open("tree", Place(mount, mount.root))
 
     def _open_tree(self, directory: int, path: int, flags: int) -> int:
@@ -140,8 +147,19 @@ class FileCalls(State):
     def _mount_setattr(self, directory: int, path: int, flags: int, attributes: int) -> None:
         self.need_rights("mnt")
         mount = self._mount_at(self._at(directory, path, flags))
-        setting, clearing = struct.unpack("QQ", ctypes.string_at(attributes, 16))
+        setting, clearing, _, namespace = struct.unpack("QQQQ", ctypes.string_at(attributes, 32))
+        if setting & c.MOUNT_ATTR_IDMAP:
+            self._need_mappable(mount, namespace)
         mount.attributes = mount.attributes & ~clearing | setting
+
+    def _need_mappable(self, mount: Mount, namespace: int) -> None:
+        """Demand what lets a mount have an id map: a user namespace, rights over the files, and that nobody sees it."""
+        if self.descriptor(namespace).kind != "namespace user":
+            refuse(errno.EINVAL)
+        if self.namespaces["user"] != HOST:
+            refuse(errno.EPERM)
+        if mount.attached or mount.attributes & c.MOUNT_ATTR_IDMAP:
+            refuse(errno.EINVAL if mount.attached else errno.EPERM)
 
     def _move_mount(self, source: int, _path: int, directory: int, path: int, flags: int) -> None:
         self.need_rights("mnt")

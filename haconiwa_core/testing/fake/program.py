@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from haconiwa_core import linux
+from haconiwa_core.facts import IdMap
 from haconiwa_core.launch.interpreter import Memory, run
 from haconiwa_core.launch.local import Values, run_host_step
 from haconiwa_core.linux.constants import CloneFlag
@@ -51,8 +52,12 @@ def run_program(plan: Plan, kernel: FakeKernel) -> Executed | Failed:
     def pass_gate() -> bool:
         stage = next(gates).host_stage
         for planned in plan.host_steps(stage) if stage is not None else ():
-            if planned.step.function.__name__ == "write_id_maps":
-                kernel.map_ids(deny_setgroups=bool(planned.step.arguments[-1]))
+            match planned.step.function.__name__:
+                case "write_id_maps":
+                    kernel.map_ids(deny_setgroups=bool(planned.step.arguments[-1]))
+                case "write_id_maps_by_helpers":
+                    mapping = plan.facts.get(IdMap)
+                    kernel.map_ids(deny_setgroups=not (mapping and mapping.may_set_groups))
         return gate()
 
     kernel.gate = pass_gate
@@ -91,4 +96,6 @@ def _run_on_host(planned: PlannedStep, values: Values, kernel: FakeKernel, joine
         # What acts when it is called would act on the real kernel: it opens a stream or a namespace.
         owner = "joined" if "user" in joined.values() else HOST
         kind = f"namespace {joined[step.into]}" if step.into in joined else "file"
+        if step.function is linux.open_user_namespace:
+            kind = "namespace user"
         values[step.into.name] = kernel.open(kind, owner=owner)

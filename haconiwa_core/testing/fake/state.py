@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,14 @@ class Descriptor:
         place: where in the tree, if anywhere.
         owner: the user namespace that owns what a namespace's descriptor stands for.
         close_on_exec: as fcntl(2) has it.
+        lower: what a file system that is made merges, the topmost first.
     """
 
     kind: str
     place: Place | None = None
     owner: str = HOST
     close_on_exec: bool = True
+    lower: list[Node] = field(default_factory=list)
 
 
 class State:

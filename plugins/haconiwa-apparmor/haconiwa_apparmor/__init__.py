@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import Pattern
 from haconiwa_core.stages import Stage
 
@@ -22,6 +22,7 @@ class AppArmor(Feature):
 
     section: ClassVar[str] = "apparmor"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.CONFINE)
+    rootless: ClassVar[Rootless] = Rootless("yes", "root must have loaded the profile: apparmor_parser(8)")
 
     profile: Profile = option(MISSING, "the profile's name, as aa-status(8) lists it")
     mode: Literal["enforce", "kill", "complain"] = option(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.stages import Stage
 
 SecureBits = Literal[
@@ -34,6 +34,7 @@ class Capabilities(Feature):
 
     section: ClassVar[str] = "capabilities"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.BOUNDING, Stage.CAPABILITIES)
+    rootless: ClassVar[Rootless] = Rootless("yes", "in a user namespace, and over what belongs to it")
 
     keep: Sequence[str] | None = option(None, "exactly these, instead of the default set")
     all: bool = option(False, "start from all that the caller has, or the user namespace gives")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from haconiwa_cgroup.sizes import LARGEST, SizePattern
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import Pattern, Range
 from haconiwa_core.stages import Stage
 
@@ -85,6 +85,10 @@ class Cgroup(Feature, Limits):
 
     section: ClassVar[str] = "cgroup"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.ADOPT, Stage.SETTLE)
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly",
+        "in a group of version 2 that is delegated to him; not `devices`, for which the kernel wants CAP_BPF of root",
+    )
 
     devices: Sequence[DeviceRule] | None = option(
         None, 'the only devices that may be used: "default", "c 1:3 rwm" or "/dev/fuse rw"'

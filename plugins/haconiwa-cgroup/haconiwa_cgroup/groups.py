@@ -16,7 +16,7 @@ from haconiwa_core.linux.cgroups import ATTACHED, FIRST
 CALLER = "haconiwa-caller"
 """Where those go who start containers in a group that is theirs to divide: processes lie in leaves only."""
 
-_DELEGATE = "start it with `systemd-run --scope -p Delegate=yes` (`--user` for an ordinary user), or name a parent"
+_DELEGATE = "start it as `haconiwa scope run ...` (of haconiwa-scope, where systemd is), or name a parent"
 _ATTEMPTS = 100
 _CPUSET = ("cpuset.cpus", "cpuset.mems")
 
@@ -113,17 +113,24 @@ def turn_on(folder: Path, controllers: tuple[str, ...], *, movable: bool) -> Non
     control = folder / "cgroup.subtree_control"
     off = set(controllers) - set(control.read_text().split())
     for attempt in range(_ATTEMPTS if off else 0):
-        try:
-            with _explained(folder):
-                control.write_text(" ".join(f"+{name}" for name in sorted(off)))
-            return
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            if not movable or attempt == _ATTEMPTS - 1:
-                text = f"{folder} has processes, and what is limited may lie below groups without any only"
-                raise StepError(errno.EBUSY, text, f"move them into a group below it, or {_DELEGATE}") from error
+        # Some controllers are turned on beside processes, too, and then nothing can be in the groups below.
+        if not _has_processes(folder):
+            try:
+                with _explained(folder):
+                    control.write_text(" ".join(f"+{name}" for name in sorted(off)))
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+        if not movable or attempt == _ATTEMPTS - 1:
+            text = f"{folder} has processes, and what is limited may lie below groups without any only"
+            raise StepError(errno.EBUSY, text, f"move them into a group below it, or {_DELEGATE}")
         _move_processes(folder, folder / CALLER)
+
+
+def _has_processes(folder: Path) -> bool:
+    """Whether processes are in a group in which they are in the way: the kernel's first one may have some."""
+    return (folder / "cgroup.type").exists() and bool(read(f"{folder}/cgroup.procs").strip())
 
 
 def fill_cpuset(folder: Path) -> None:

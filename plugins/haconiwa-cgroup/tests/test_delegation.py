@@ -125,7 +125,7 @@ def test_a_group_that_is_not_the_users(own: Path) -> None:
     def check(facts: HostFacts) -> None:
         with pytest.raises(SetupError, match="the caller may not change the control group") as caught:
             run(Cgroup(), command=["true"], host=facts)
-        assert "Delegate=yes" in caught.value.remedy
+        assert "haconiwa scope run" in caught.value.remedy
 
     as_user(own, check)
 
@@ -136,7 +136,7 @@ def test_a_place_that_is_not_the_users(own: Path) -> None:
     def check(facts: HostFacts) -> None:
         with pytest.raises(SetupError, match=r"make_cgroup.*EACCES") as caught:
             run(Cgroup(), command=["true"], host=facts)
-        assert "Delegate=yes" in caught.value.remedy
+        assert "haconiwa scope run" in caught.value.remedy
 
     as_user(own, check)
 
@@ -147,7 +147,7 @@ def test_a_caller_outside_of_the_group(own: Path, place) -> None:
     def check(facts: HostFacts) -> None:
         with pytest.raises(SetupError, match=r"clone3.*EACCES") as caught:
             run(Cgroup(parent=place.parent), command=["true"], host=facts)
-        assert "Delegate=yes" in caught.value.remedy
+        assert "haconiwa scope run" in caught.value.remedy
         assert caught.value.cleanup == ()
 
     as_user(own, check, outside=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import HostPath
 from haconiwa_core.stages import Stage
 
@@ -26,6 +26,7 @@ class Chroot(Feature):
 
     section: ClassVar[str] = "chroot"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.MOUNTS, Stage.ROOT)
+    rootless: ClassVar[Rootless] = Rootless("partly", "in a user namespace; `idmapped` needs CAP_SYS_ADMIN of the host")
 
     root: HostPath = option(MISSING, "directory on the host; a relative path starts at the definition's folder")
     pivot: bool | None = option(
@@ -41,4 +42,9 @@ class Chroot(Feature):
     )
     nodev: bool | None = option(
         None, "device files of the root cannot be opened; mounts below it keep theirs", kw_only=True
+    )
+    idmapped: bool = option(
+        False,
+        "files that belong to root on the disk belong to the container's root, and so on for all ids",
+        kw_only=True,
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _WHAT = "root directory"
 _HOSTS = "the host's"
-_FLAGS = {"read_only": "ro", "nosuid": "nosuid", "nodev": "nodev"}
+_FLAGS = {"read_only": "ro", "nosuid": "nosuid", "nodev": "nodev", "idmapped": "idmapped"}
 
 
 def rows(feature: Chroot | None, plan: Plan, confined: Confined) -> Iterator[Row]:

@@ -12,7 +12,9 @@ from haconiwa_core.facts import Fact, NewRoot
 from haconiwa_core.feature import Feature
 from haconiwa_core.linux.constants import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountAttribute
 from haconiwa_core.linux.mounts import ROOT
+from haconiwa_core.operation import Slot
 from haconiwa_core.planning.context import Planning
+from haconiwa_core.planning.id_mapped import id_map_step
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
@@ -27,8 +29,11 @@ _DEMANDS = {
     "read_only": "a read-only root",
     "nosuid": "a root without set-user-ID programs",
     "nodev": "a root without device files",
+    "idmapped": "a root with ids of the container's own",
 }
 """Options that only a mount of the root's own can fulfil."""
+
+_IDS = Slot("chroot-ids")
 
 
 @hookimpl
@@ -66,6 +71,9 @@ def _mounted(feature: Chroot, planning: Planning, path: str) -> Iterator[Step]:
     nosuid = MountAttribute(0) if feature.nosuid is False else MOUNT_ATTR_NOSUID
     nodev = MountAttribute(0) if feature.nodev is False else MOUNT_ATTR_NODEV
     yield Step(planning.trees_from, linux.open_tree, path, True, read_only | nosuid, into=ROOT)
+    if feature.idmapped:
+        yield id_map_step(planning, "idmapped", _IDS)
+        yield Step(Stage.PREPARE, linux.map_tree_ids, ROOT, _IDS, True)
     if nodev or read_only:
         # Mount points may have to be made in it; it is closed again before anything can run.
         yield Step(planning.trees_from, linux.set_tree_attributes, ROOT, nodev, read_only)

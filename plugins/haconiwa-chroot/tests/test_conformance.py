@@ -2,7 +2,7 @@ from pathlib import Path
 
 from haconiwa_chroot import Chroot
 
-from haconiwa_core.facts import Namespace
+from haconiwa_core.facts import IdMap, IdRange, Namespace
 from haconiwa_core.linux.constants import CLONE_NEWNS
 from haconiwa_core.testing import Conformance
 
@@ -22,3 +22,11 @@ class TestAlone(Root):
 class TestWithMounts(Root):
     facts = (Namespace("mnt", CLONE_NEWNS),)
     valid = (Chroot("root"), Chroot("root", pivot=False), Chroot("root", pivot=True, read_only=False))
+
+
+class TestWithIdsOfItsOwn(Root):
+    facts = (
+        Namespace("mnt", CLONE_NEWNS),
+        IdMap((IdRange(0, 100000, 65536),), (IdRange(0, 200000, 65536),)),
+    )
+    valid = (Chroot("root", idmapped=True),)

@@ -1,7 +1,8 @@
 import pytest
 from haconiwa_chroot import Chroot
 
-from haconiwa_core.facts import Namespace
+from haconiwa_core.facts import Fact, IdMap, IdRange, Namespace
+from haconiwa_core.host import HostFacts
 from haconiwa_core.linux.constants import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
@@ -23,6 +24,7 @@ from haconiwa_core.testing import (
 
 NEW = (Namespace("mnt", CLONE_NEWNS),)
 JOINED = (Namespace("mnt", CLONE_NEWNS, joined=True),)
+IDS = IdMap((IdRange(0, 100000, 65536),), (IdRange(0, 200000, 65536),))
 ALICE = host(uid=1000, gid=1001, capabilities=0)
 
 
@@ -103,3 +105,17 @@ def test_an_ordinary_users_child_opens_the_root() -> None:
     facts = (*NEW, Namespace("user", CLONE_NEWUSER))
     steps = planned_steps(plan_of(Chroot("/srv/web"), facts=facts, host=ALICE), "chroot")
     assert {planned.step.stage for planned in steps} == {Stage.MOUNTS, Stage.ROOT}
+
+
+@pytest.mark.parametrize(
+    ("facts", "host", "hint"),
+    [
+        (NEW, None, "add ns-user"),
+        ((*NEW, Namespace("user", CLONE_NEWUSER), IDS), ALICE, "leave it out"),
+    ],
+    ids=["without a user namespace", "an ordinary user"],
+)
+def test_ids_that_cannot_be_mapped(facts: tuple[Fact, ...], host: HostFacts | None, hint: str) -> None:
+    (problem,) = problems_of(Chroot("/srv/web", idmapped=True), facts=facts, host=host)
+    assert problem.key == "idmapped"
+    assert problem.hint.startswith(hint)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.linux.constants import Mode
 from haconiwa_core.options import Pattern, Range
 from haconiwa_core.stages import Stage
@@ -26,6 +26,10 @@ class Credentials(Feature):
 
     section: ClassVar[str] = "credentials"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.LIMITS, Stage.CREDENTIALS)
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly",
+        "without a user namespace only the umask; in one the ids that it maps, and groups where it has ranges of them",
+    )
 
     uid: Id | Name | None = option(None, "user, by number or name; without it root, or a caller who may be no other")
     gid: Id | Name | None = option(None, "group; without it a named user's own, else the user's number")

@@ -120,16 +120,17 @@ def _not_permitted(planning: Planning, uid: int, gid: int, groups: Sequence[int]
         wanted += [(f"groups[{index}]", group, mapping.groups) for index, group in enumerate(groups)]
         for key, number, ranges in wanted:
             if not _is_mapped(number, ranges):
-                yield Problem(f"{number} is not mapped in the user namespace", key=key)
+                yield Problem(f"{number} is not mapped in the user namespace", key=key, hint="map it there")
     host = planning.host
-    if groups and not host.has_capability(CAP_SETGID):
-        yield Problem("needs CAP_SETGID, which the caller does not have", key="groups")
+    mapped = "run as root, or map a range of ids in a user namespace"
+    if groups and not planning.may_set_groups:
+        yield Problem("needs CAP_SETGID, which the caller does not have", key="groups", hint=mapped)
     if planning.user_namespace is None:
         initial_uid, initial_gid = planning.initial_ids
         if gid != initial_gid and not host.has_capability(CAP_SETGID):
-            yield Problem("needs CAP_SETGID, which the caller does not have", key="gid")
+            yield Problem("needs CAP_SETGID, which the caller does not have", key="gid", hint=mapped)
         if uid != initial_uid and not host.has_capability(CAP_SETUID):
-            yield Problem("needs CAP_SETUID, which the caller does not have", key="uid")
+            yield Problem("needs CAP_SETUID, which the caller does not have", key="uid", hint=mapped)
 
 
 def _is_mapped(number: int, ranges: Sequence[IdRange]) -> bool:

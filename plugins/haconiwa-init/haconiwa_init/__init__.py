@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import HostPath, Pattern
 from haconiwa_core.stages import Stage
 
@@ -25,6 +25,7 @@ class Init(Feature):
 
     section: ClassVar[str] = "init"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.MOUNTS, Stage.IDENTITY)
+    rootless: ClassVar[Rootless] = Rootless("yes", "in a user namespace, with a new mount namespace")
 
     program: HostPath = option("/usr/bin/tini-static", "on the host; a relative path starts at the definition's folder")
     arguments: Sequence[Argument] = option((), "options of the program; the command follows after --")

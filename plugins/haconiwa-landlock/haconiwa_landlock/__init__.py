@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import AbsolutePath, Range
 from haconiwa_core.stages import Stage
 
@@ -70,6 +70,7 @@ class Landlock(Feature):
 
     section: ClassVar[str] = "landlock"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.CONFINE,)
+    rootless: ClassVar[Rootless] = Rootless("yes", "with no_new_privs, or in a user namespace")
 
     read: Paths = option(None, "paths below which files can be read and directories listed")
     write: Paths = option(None, "paths below which files can be written, made, moved and removed; no devices")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import AbsolutePath, HostPath, Pattern, Range
 from haconiwa_core.stages import Stage
 
@@ -26,6 +26,8 @@ class Bind:
         nosuid: set-user-ID and file capabilities have no effect.
         nodev: device files cannot be opened.
         noexec: programs cannot be executed.
+        idmapped: what belongs to root on the disk belongs to the container's root, and so on for all ids; needs a new
+            user namespace, CAP_SYS_ADMIN, and a file system that can.
     """
 
     source: HostPath
@@ -35,6 +37,7 @@ class Bind:
     nosuid: bool = True
     nodev: bool = True
     noexec: bool = False
+    idmapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,9 @@ class Mount(Feature):
 
     section: ClassVar[str] = "mount"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.MOUNTS)
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly", "in a user namespace, with a new mount namespace; `idmapped` needs CAP_SYS_ADMIN of the host"
+    )
 
     proc: bool = option(False, "a new proc on /proc")
     sysfs: bool = option(False, "a new, read-only sysfs on /sys")

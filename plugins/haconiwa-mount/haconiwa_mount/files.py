@@ -14,9 +14,13 @@ from haconiwa_core.linux.constants import (
 )
 from haconiwa_core.operation import Slot
 from haconiwa_core.planning.context import Planning
+from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_mount import Bind, Overlay, Tmpfs
 from haconiwa_mount.below_root import mounting
+
+IDS = Slot("mount-ids")
+"""The user namespace that says to whom files of idmapped binds belong."""
 
 
 def bind(item: Bind, index: int, planning: Planning) -> Iterator[Step]:
@@ -24,6 +28,8 @@ def bind(item: Bind, index: int, planning: Planning) -> Iterator[Step]:
     tree = Slot(f"bind-{index}")
     source = planning.host_path(item.source)
     yield Step(planning.trees_from, linux.open_tree, source, item.recursive, attributes_of(item), into=tree)
+    if item.idmapped:
+        yield Step(Stage.PREPARE, linux.map_tree_ids, tree, IDS, item.recursive)
     yield mounting(linux.attach_below_root, tree, item.target)
 
 
@@ -53,6 +59,9 @@ def overlay(item: Overlay, planning: Planning) -> Iterator[Step]:
         # overlayfs takes paths only; these are short ones below the working directory.
         yield mounting(linux.enter_directory, memory)
         options += [("upperdir", "upper"), ("workdir", "work")]
+    if planning.user_namespace:
+        # Its root may not set the attributes by which overlayfs marks removed directories otherwise.
+        options.append(("userxattr", ""))
     yield mounting(linux.make_filesystem, "overlay", tuple(options), attributes, into=made)
     yield mounting(linux.attach_below_root, made, item.target)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from haconiwa_core.isolation.confined import Confined, Found
 from haconiwa_core.isolation.rows import Row, compared, lines_of
 from haconiwa_core.linux.constants import (
+    MOUNT_ATTR_IDMAP,
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
@@ -18,7 +19,7 @@ from haconiwa_core.linux.constants import (
 )
 from haconiwa_core.planning.context import Planning
 from haconiwa_core.planning.plan import Plan
-from haconiwa_mount import Mount
+from haconiwa_mount import Bind, Mount
 from haconiwa_mount.files import attributes_of
 from haconiwa_mount.kernel import DEV, DEVICES, KERNEL_FILESYSTEMS
 from haconiwa_mount.protection import masked, read_only
@@ -26,6 +27,7 @@ from haconiwa_mount.protection import masked, read_only
 _FILE = "/proc/PID/mountinfo"
 _ROOT = "/proc/PID/root"
 _FLAGS = {
+    MOUNT_ATTR_IDMAP: "idmapped",
     MOUNT_ATTR_NODEV: "nodev",
     MOUNT_ATTR_NOEXEC: "noexec",
     MOUNT_ATTR_NOSUID: "nosuid",
@@ -72,7 +74,7 @@ def _wanted(feature: Mount, plan: Plan) -> Iterator[_Wanted]:
     for filesystem in (*fresh, *((DEV,) if feature.dev else ())):
         yield _Wanted(filesystem.target, filesystem.kind, _flags(filesystem.attributes))
     for bind in feature.bind:
-        yield _Wanted(bind.target, "", _flags(attributes_of(bind)), planning.host_path(bind.source))
+        yield _Wanted(bind.target, "", _flags(_attributes_of(bind)), planning.host_path(bind.source))
     for tmpfs in feature.tmpfs:
         yield _Wanted(tmpfs.target, "tmpfs", _flags(attributes_of(tmpfs)))
     for overlay in feature.overlay:
@@ -91,6 +93,10 @@ def _mount(wanted: _Wanted, confined: Confined) -> Row:
         holds = right and flags.issuperset(wanted.flags)
     row = compared(Mount.section, f"mount {wanted.target}", asked, in_force, "", _FILE)
     return row._replace(state="holds" if holds else "fails")
+
+
+def _attributes_of(bind: Bind) -> MountAttribute:
+    return attributes_of(bind) | (MOUNT_ATTR_IDMAP if bind.idmapped else MountAttribute(0))
 
 
 def _devices(confined: Confined) -> Row:

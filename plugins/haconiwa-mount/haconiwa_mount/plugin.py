@@ -11,13 +11,14 @@ from haconiwa_core.facts import Fact, FreshFilesystem
 from haconiwa_core.feature import Feature
 from haconiwa_core.finding import Finding
 from haconiwa_core.planning.context import Planning
+from haconiwa_core.planning.id_mapped import id_map_step
 from haconiwa_core.planning.plan import Plan
 from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.steps import Step
 from haconiwa_mount import Mount
 from haconiwa_mount.below_root import mounting
 from haconiwa_mount.checks import problems_of
-from haconiwa_mount.files import bind, overlay, tmpfs
+from haconiwa_mount.files import IDS, bind, overlay, tmpfs
 from haconiwa_mount.findings import findings_of
 from haconiwa_mount.kernel import KERNEL_FILESYSTEMS, devices
 from haconiwa_mount.protection import masked, read_only
@@ -50,6 +51,9 @@ def haconiwa_steps(feature: Mount, planning: Planning) -> Iterator[Step]:
     problems = list(problems_of(feature))
     if problems:
         raise DefinitionError(problems)
+    mapped = next((index for index, item in enumerate(feature.bind) if item.idmapped), None)
+    if mapped is not None:
+        yield id_map_step(planning, f"bind[{mapped}].idmapped", IDS)
     # Sources are taken first: a mount may cover the place where the next one is found.
     yield from sorted(_mounts(feature, planning), key=lambda step: step.function is not linux.open_tree)
     yield from _protections(feature)

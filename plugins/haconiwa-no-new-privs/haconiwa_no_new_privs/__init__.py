@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from haconiwa_core.feature import Feature
+from haconiwa_core.feature import Feature, Rootless
 from haconiwa_core.stages import Stage
 
 
@@ -18,3 +18,4 @@ class NoNewPrivs(Feature):
 
     section: ClassVar[str] = "no-new-privs"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.CONFINE,)
+    rootless: ClassVar[Rootless] = Rootless("yes")

@@ -1,4 +1,4 @@
-"""UserNamespace: the maps are written by the host, which alone may map more than one id."""
+"""UserNamespace: the maps are written by the host, an ordinary user's ranges by helpers that may."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from haconiwa_core.planning.context import Planning
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_ns_user import UserNamespace
+from haconiwa_ns_user.subordinate import automatic, refused
 
 if TYPE_CHECKING:
     from haconiwa_core.isolation.confined import Confined
@@ -27,36 +28,54 @@ _IDS = 2**32
 
 def _facts(feature: UserNamespace, planning: Planning) -> Iterator[Fact]:
     if feature.join is None:
-        host = planning.host
-        yield IdMap(
-            (IdRange(0, host.uid),) if feature.uid_map is None else tuple(feature.uid_map),
-            (IdRange(0, host.gid),) if feature.gid_map is None else tuple(feature.gid_map),
-        )
+        users, groups = (_ranges(feature, option, planning) for option in ("uid_map", "gid_map"))
+        may_set_groups = planning.host.has_capability(CAP_SETGID) or not _is_own(groups, planning.host.gid)
+        yield IdMap(users, groups, may_set_groups)
+
+
+def _ranges(feature: UserNamespace, option: str, planning: Planning) -> tuple[IdRange, ...]:
+    asked = getattr(feature, option)
+    own = planning.host.uid if option == "uid_map" else planning.host.gid
+    if asked == "auto":
+        return automatic(option, own, planning)
+    return (IdRange(0, own),) if asked is None else tuple(asked)
 
 
 def _steps(feature: UserNamespace, planning: Planning) -> Iterator[Step]:
-    mapping = planning.facts.get(IdMap)
-    if feature.join is not None or mapping is None:
+    if feature.join is not None:
         _refuse_maps_of_others(feature)
         return
+    mapping = planning.facts.get(IdMap)
+    if mapping is None:
+        return  # What is wrong with it has been told.
     host = planning.host
-    problems = [
-        *_wrong_ranges("uid_map", mapping.users, None if host.has_capability(CAP_SETUID) else host.uid),
-        *_wrong_ranges("gid_map", mapping.groups, None if host.has_capability(CAP_SETGID) else host.gid),
-    ]
+    asked = (("uid_map", mapping.users, host.uid), ("gid_map", mapping.groups, host.gid))
+    problems = [problem for option, ranges, _ in asked for problem in _wrong_ranges(option, ranges)]
+    maps = (_lines(mapping.users), _lines(mapping.groups))
+    if host.has_capability(CAP_SETUID) and host.has_capability(CAP_SETGID):
+        step = Step(Stage.ADOPT, linux.write_id_maps, Slot("target"), *maps, False)
+    elif all(_is_own(ranges, own) for _, ranges, own in asked):
+        step = Step(Stage.ADOPT, linux.write_id_maps, Slot("target"), *maps, not mapping.may_set_groups)
+    else:
+        step = Step(Stage.ADOPT, linux.write_id_maps_by_helpers, Slot("target"), *maps)
+        given = (item for item in asked if getattr(feature, item[0]) != "auto")
+        problems += [problem for item in given for problem in refused(*item, planning)]
     if problems:
         raise DefinitionError(problems)
-    deny_setgroups = not host.has_capability(CAP_SETGID)
-    maps = (_lines(mapping.users), _lines(mapping.groups))
-    yield Step(Stage.ADOPT, linux.write_id_maps, Slot("target"), *maps, deny_setgroups)
+    yield step
+
+
+def _is_own(ranges: Sequence[IdRange], own: int) -> bool:
+    """Whether the caller's own id alone is mapped, which the kernel lets anybody do."""
+    return [(part.outside, part.count) for part in ranges] == [(own, 1)]
 
 
 def _lines(ranges: Sequence[IdRange]) -> str:
-    return "".join(f"{part.inside} {part.outside} {part.count}\n" for part in ranges)
+    return "".join(part.line for part in ranges)
 
 
-def _wrong_ranges(key: str, ranges: Sequence[IdRange], only: int | None) -> Iterator[Problem]:
-    """Yield what the kernel would refuse; `only` is the one id that an ordinary user may map."""
+def _wrong_ranges(key: str, ranges: Sequence[IdRange]) -> Iterator[Problem]:
+    """Yield what the kernel would refuse to anybody."""
     if not 1 <= len(ranges) <= _RANGES_LIMIT:
         yield Problem(f"must have 1 to {_RANGES_LIMIT} ranges, not {len(ranges)}", key=key)
     for index, part in enumerate(ranges):
@@ -67,9 +86,6 @@ def _wrong_ranges(key: str, ranges: Sequence[IdRange], only: int | None) -> Iter
                 first, second = sorted((part, other), key=lambda each: int(getattr(each, side)))
                 if getattr(first, side) + first.count > getattr(second, side):
                     yield Problem(f"{side} overlaps with {other}", key=f"{key}[{index}]")
-    if only is not None and (len(ranges) != 1 or ranges[0].outside != only or ranges[0].count != 1):
-        text = f"an ordinary user may map one id only, {only}; others need CAP_SETUID and CAP_SETGID"
-        yield Problem(text, key=key, hint="leave it out")
 
 
 def _refuse_maps_of_others(feature: UserNamespace) -> None:

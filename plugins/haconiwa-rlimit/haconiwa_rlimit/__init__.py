@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import Range
 from haconiwa_core.stages import Stage
 
@@ -26,6 +26,10 @@ class Rlimit(Feature):
 
     section: ClassVar[str] = "rlimit"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.LIMITS,)
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly",
+        "up to the hard limits of the caller: raising one needs CAP_SYS_RESOURCE; limits.conf(5) gives a user more",
+    )
 
     cpu: Limit = option(None, "CPU time, in seconds")
     fsize: Limit = option(None, "size of a file that is written, in bytes")

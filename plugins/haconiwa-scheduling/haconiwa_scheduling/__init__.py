@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import Pattern, Range
 from haconiwa_core.stages import Stage
 
@@ -30,6 +30,10 @@ class Scheduling(Feature):
 
     section: ClassVar[str] = "scheduling"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.ADOPT, Stage.LIMITS)
+    rootless: ClassVar[Rootless] = Rootless(
+        "partly",
+        "less than the caller has: more needs CAP_SYS_NICE or CAP_SYS_RESOURCE; limits.conf(5) gives nice and rtprio",
+    )
 
     nice: Annotated[int, Range(-20, 19)] | None = option(
         None, "nice value, -20 (most favourable) to 19; 0 with the policies other and batch"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import HostPath, Pattern, Range
 from haconiwa_core.stages import Stage
 
@@ -75,6 +75,7 @@ class Seccomp(Feature):
 
     section: ClassVar[str] = "seccomp"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.FILTER, Stage.CONFINE)
+    rootless: ClassVar[Rootless] = Rootless("yes", "with no_new_privs, or in a user namespace")
 
     profile: HostPath = option(
         "default", '"default", "none", or the path of a profile on the host, in the JSON of Docker or OCI'

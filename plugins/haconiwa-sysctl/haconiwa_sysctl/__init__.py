@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
-from haconiwa_core.feature import Feature, option
+from haconiwa_core.feature import Feature, Rootless, option
 from haconiwa_core.options import Pattern, Range
 from haconiwa_core.stages import Stage
 
@@ -33,6 +33,10 @@ class Sysctl(Feature):
 
     section: ClassVar[str] = "sysctl"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.IDENTITY)
+    rootless: ClassVar[Rootless] = Rootless(
+        "yes",
+        "in a user namespace that owns the namespaces whose parameters they are; those of IPC since Linux 5.19",
+    )
 
     values: Mapping[Name, Number | Text] = option(MISSING, "names and values, set in this order")
 

@@ -34,5 +34,5 @@ def missing(failure: Failure) -> Cause | None:
     named = " and ".join(lacking)
     remedy = f"leave {named} to who starts it: CapabilityBoundingSet= of a systemd unit, --cap-add of another runtime"
     if os.geteuid() != 0:
-        remedy = "run as root, or add ns-user"
+        remedy = "run as root" if inside else "run as root, or add ns-user"
     return Cause(f"{what} needs {named}, which the caller does not have", remedy)

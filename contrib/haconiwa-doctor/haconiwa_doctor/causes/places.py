@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from haconiwa_core.facts import NewRoot
 from haconiwa_core.runtime.cause import Cause, Failure
-from haconiwa_doctor.causes.view import View
+from haconiwa_doctor.causes.view import View, open_root_of
 
 _KIB = 1024
 
@@ -95,7 +95,7 @@ def _place_of(failure: Failure) -> Place:
     root = failure.plan.facts.get(NewRoot)
     if failure.path or root is None or step.stage.on_host:
         return _place_at(failure.path or named)
-    opened = os.open(root.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened = open_root_of(root)
     try:
         # Links of the container's lead nowhere else.
         return _looked_at(View(opened, root.path).open_nearest(named))

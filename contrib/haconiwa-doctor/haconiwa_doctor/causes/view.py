@@ -144,6 +144,17 @@ class View:
                 raise OSError(errno.EXDEV, f"{cover} is mounted in the container only")
 
 
+def open_root_of(root: NewRoot | None) -> int:
+    """Open the directory of the host that a container has as its root.
+
+    Raises:
+        OSError: it cannot be opened, or is merged of several when a container starts.
+    """
+    if root and root.below:
+        raise OSError(errno.EXDEV, "the root is merged in the container only")
+    return os.open(root.path if root else "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 @contextmanager
 def view_of(failure: Failure) -> Iterator[View]:
     """Open the view of the container that a step has failed of, or of the one that a process was to be put into.
@@ -160,7 +171,7 @@ def view_of(failure: Failure) -> Iterator[View]:
     else:
         if any(item.flag == c.CLONE_NEWNS and item.joined for item in facts.all(Namespace)):
             raise OSError(errno.EXDEV, "its mounts are those of another")
-        opened = os.open(root.path if root else "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened = open_root_of(root)
         steps = (planned.step for planned in failure.plan.steps)
         hidden = tuple(os.path.normpath(str(step.arguments[1])) for step in steps if step.function is attach_below_root)
     try:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import resource
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from haconiwa_core.diagnosis import Diagnosis
+from haconiwa_core.errors import StepError
 from haconiwa_core.host import gather
+from haconiwa_core.linux import write_id_maps_by_helpers
+from haconiwa_core.linux.constants import CloneFlag
+from haconiwa_doctor import kernel
 from haconiwa_doctor.capabilities import MEANINGS
 
 _FILES, _PROCESSES = 1024, 256
@@ -55,30 +58,56 @@ def limits() -> Iterator[Diagnosis]:
 
 
 def subordinate_ids() -> Iterator[Diagnosis]:
-    """Ids beside the caller's own that the administrator has given to it (subuid(5))."""
+    """Ids beside the caller's own that the administrator has given to it, mapped (subuid(5), newuidmap(1))."""
+    name = "subordinate ids"
     if os.geteuid() == 0:
-        yield Diagnosis("subordinate ids", "ok", "not needed: root maps any ids")
+        yield Diagnosis(name, "ok", "not needed: root maps any ids")
         return
-    ranges = {file: _range_in(Path("/etc") / file) for file in ("subuid", "subgid")}
-    lacking = [file for file, found in ranges.items() if not found]
-    helper = shutil.which("newuidmap")
-    if helper and not lacking:
-        meaning = f"{ranges['subuid']}, and {helper}; containers of ordinary users map their own id only all the same"
-        yield Diagnosis("subordinate ids", "ok", meaning)
+    only = "a container maps one id, the caller's own"
+    users, groups = (_range_in(Path("/etc", file)) for file in ("subuid", "subgid"))
+    if not users or not groups:
+        meaning = f"/etc/subuid and /etc/subgid give {_name()} no ranges of both: {only}"
+        remedy = f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_name()}"
+        yield Diagnosis(name, "degraded", meaning, remedy)
         return
-    without = [*(f"no range in /etc/{file}" for file in lacking), *(() if helper else ("no newuidmap",))]
-    remedy = f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_name()}; apt install uidmap"
-    yield Diagnosis("subordinate ids", "ok", f"{', '.join(without)}: a container maps one id, the caller's own", remedy)
+    try:
+        _map(*(f"0 {first} {count}\n" for first, count in (users, groups)))
+    except StepError as error:
+        yield Diagnosis(name, "degraded", f"{error.strerror}: {only}", error.remedy)
+    else:
+        meaning = f'{users[1]} from {users[0]}: a container maps them with ns-user.uid_map = "auto"'
+        yield Diagnosis(name, "ok", meaning)
 
 
-def _range_in(file: Path) -> str:
+def _map(users: str, groups: str) -> None:
+    """Map ranges in the user namespace of a child that waits."""
+    reader, writer = os.pipe()
+    ready, told = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(writer)
+        with suppress(OSError):
+            kernel.unshare(CloneFlag.CLONE_NEWUSER)
+        os.write(told, b"1")
+        os.read(reader, 1)
+        os._exit(0)
+    try:
+        os.read(ready, 1)
+        write_id_maps_by_helpers(pid, users, groups)
+    finally:
+        for descriptor in (reader, writer, ready, told):
+            os.close(descriptor)
+        os.waitpid(pid, 0)
+
+
+def _range_in(file: Path) -> tuple[str, str] | None:
+    """Return first id and count of the caller's first range."""
     with suppress(OSError):
         for line in file.read_text("utf-8", "replace").splitlines():
-            owner, _, numbers = line.partition(":")
-            if owner in (_name(), str(os.geteuid())):
-                first, _, count = numbers.partition(":")
-                return f"{count} ids from {first}"
-    return ""
+            owner, *numbers = line.split(":")
+            if owner in (_name(), str(os.geteuid())) and len(numbers) == 2:
+                return numbers[0], numbers[1]
+    return None
 
 
 def _name() -> str:

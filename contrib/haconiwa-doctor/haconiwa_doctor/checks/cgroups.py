@@ -25,7 +25,7 @@ _CONTROLLERS = {
 }
 """By their names in version 2: those in version 1, and what a container gets by each."""
 
-_DELEGATE = "systemd-run --scope -p Delegate=yes haconiwa ... (--user for an ordinary user)"
+_DELEGATE = "haconiwa scope run ... (of haconiwa-scope), or cgroup.parent names a group that was given to the caller"
 _DROP_IN = (
     "for users: /etc/systemd/system/user@.service.d/delegate.conf with"
     " [Service] Delegate=cpu cpuset io memory pids; then systemctl daemon-reload, and log in again"

@@ -151,7 +151,7 @@ _PROGRAMS = (
     _Program("apparmor_parser", "to load profiles for haconiwa-apparmor", "apparmor"),
     _Program("busybox", "to make small roots, as the pages do and as tests need them", "busybox-static"),
     _Program("mmdebstrap", "to make roots of Debian", "mmdebstrap"),
-    _Program("systemd-run", "to start in a control group that is delegated", "systemd"),
+    _Program("systemd-run", "where it is, `haconiwa scope` starts in a control group that is delegated", "systemd"),
 )
 _SYSTEM = "/usr/local/sbin:/usr/sbin:/sbin"
 """Folders that an ordinary user's PATH may lack."""

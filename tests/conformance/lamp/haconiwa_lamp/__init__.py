@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from haconiwa_core import Feature, Stage, option
+from haconiwa_core import Feature, Rootless, Stage, option
 from haconiwa_core.options import HostPath, Range
 
 
@@ -15,6 +15,7 @@ class Lamp(Feature):
 
     section: ClassVar[str] = "lamp"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.PREPARE, Stage.ADOPT, Stage.LIMITS)
+    rootless: ClassVar[Rootless] = Rootless("yes")
 
     mark: HostPath | None = option(None, "file that exists while the container does")
     note: str | None = option(None, "what the file says")

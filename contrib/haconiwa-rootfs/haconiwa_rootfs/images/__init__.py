@@ -1,0 +1,1 @@
+"""Container images on disk: read and verified, and written (OCI image specification)."""

@@ -1,0 +1,147 @@
+"""A root from a container image."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from haconiwa_display import progress
+
+from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.feature import option
+from haconiwa_core.options import Pattern
+from haconiwa_rootfs.images.docker_archive import read_docker_archive
+from haconiwa_rootfs.images.documents import ImageError
+from haconiwa_rootfs.images.image import Image, unpack_layer
+from haconiwa_rootfs.images.layout import read_layout
+from haconiwa_rootfs.images.skopeo import own_platform, pull
+from haconiwa_rootfs.strategies.limits import Devices, Digest, SetId, Size, limits
+from haconiwa_rootfs.unpack import Policy, unpack
+
+if TYPE_CHECKING:
+    from haconiwa_rootfs.strategy import Target
+
+_LOCAL = ("oci", "oci-archive", "docker-archive")
+_PACKED = Policy(devices="refuse", set_id="drop", owners=False)
+_LARGE_FILES = "/var/tmp"  # noqa: S108 - file-hierarchy(7): a directory is made in there, for this process alone
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the strategy `oci` can do.
+
+    Args:
+        image: with its transport: oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], or what
+            skopeo(1) can copy, such as docker://NAME[:TAG|@DIGEST].
+        digest: of the manifest or index, which an image of a layout must have.
+        platform: operating system and architecture; this machine's if it is "".
+        size: bytes that each layer may have without compression.
+        devices: what is done with device nodes.
+        set_id: what is done with set-user-ID and set-group-ID bits and capabilities of files.
+        tls_verify: demand HTTPS and a valid certificate of a registry.
+    """
+
+    image: Annotated[str, Pattern(r"[a-z][a-z-]*:.+", "an image with its transport, such as docker://NAME")]
+    digest: Digest = option("", "digest that an image of oci: must have, sha256:HEX")
+    platform: Annotated[str, Pattern(r"([a-z0-9]+/[a-z0-9_]+)?", "a platform such as linux/arm64")] = option(
+        "", "OS/ARCHITECTURE; this machine's by default"
+    )
+    size: Size = option("32G", "bytes of a layer without compression at most; k, M, G, T")
+    devices: Devices = option("leave-out", "device nodes: refuse, leave-out or keep")
+    set_id: SetId = option("keep", "set-user-ID bits and capabilities of files: keep or drop")
+    tls_verify: bool = option(True, "demand HTTPS and a valid certificate of a registry")
+
+
+def oci(image: str, **more: str | bool) -> dict[str, dict[str, Any]]:
+    """Return the source of a root that is an image.
+
+    Args:
+        image: with its transport.
+        more: the other options of the strategy (`Options`).
+
+    Example: `Rootfs(oci("docker://docker.io/library/alpine:3.20"))`.
+    """
+    return {"oci": {"image": image, **more}}
+
+
+def inputs(options: Options, folder: str) -> Mapping[str, str]:
+    """Return what the root depends on: the platform, and of a file or a layout the time of its last change.
+
+    A registry is not asked: what a tag means there is settled when the root is created.
+
+    Raises:
+        HaconiwaError: there is no such file.
+    """
+    found = {"platform": options.platform or own_platform()}
+    transport, _, rest = options.image.partition(":")
+    if transport in _LOCAL and not options.digest:
+        path = os.path.join(folder, _split(rest)[0])
+        changing = os.path.join(path, "index.json") if transport == "oci" else path
+        try:
+            status = os.stat(changing)
+        except OSError as error:
+            raise HaconiwaError(f"{changing}: {error.strerror}") from error
+        found["image"] = f"{status.st_size} bytes of {status.st_mtime_ns} ns"
+    return found
+
+
+def build(options: Options, target: Target) -> None:
+    """Unpack the image's layers, each verified, and take its configuration over.
+
+    Raises:
+        HaconiwaError: it cannot be had, is refused, or is not what it says.
+    """
+    policy = Policy(whiteouts=True, devices=options.devices, set_id=options.set_id)
+    with _image(options, target) as image:
+        target.config = dict(image.run)
+        for layer in progress(image.layers, "unpacking layers", len(image.layers)):
+            directory = target.directory if layer is image.layers[0] else target.add_layer()
+            unpacked = unpack_layer(layer, str(directory), limits(options.size), policy)
+            for text in unpacked.left_out:
+                target.progress(f"left out: {text}")
+
+
+@contextmanager
+def _image(options: Options, target: Target) -> Iterator[Image]:
+    transport, _, rest = options.image.partition(":")
+    platform = options.platform or own_platform()
+    if options.digest and transport not in ("oci", "oci-archive"):
+        raise ImageError("digest is for oci: and oci-archive:; write docker://NAME@DIGEST for a registry")
+    path, tag = _split(rest)
+    path = os.path.join(target.folder, path)
+    if transport == "oci":
+        yield read_layout(path, tag, platform, options.digest)
+        return
+    with tempfile.TemporaryDirectory(prefix="haconiwa-image-", dir=os.environ.get("TMPDIR", _LARGE_FILES)) as scratch:
+        layout = os.path.join(scratch, "image")
+        if transport in _LOCAL:
+            os.mkdir(layout)
+            _unpack_archive(path, layout, options)
+        else:
+            pull(options.image, layout, platform, options.tls_verify)
+            tag = "image"
+        if transport == "docker-archive":
+            yield read_docker_archive(layout, tag, platform)
+        else:
+            yield read_layout(layout, tag, platform, options.digest)
+
+
+def _unpack_archive(path: str, directory: str, options: Options) -> None:
+    try:
+        archive = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    try:
+        unpack(archive, directory, limits(options.size), _PACKED)
+    finally:
+        os.close(archive)
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """Return path and tag: what is before and after the first colon, as skopeo(1) has it."""
+    path, _, tag = rest.partition(":")
+    return path, tag
