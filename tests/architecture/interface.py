@@ -64,6 +64,16 @@ PUBLIC = (
     "haconiwa_core.testing",
     "haconiwa_cgroup.controller",
     "haconiwa_cgroup.files",
+    "haconiwa_rootfs.provisioning",
+    "haconiwa_rootfs.strategies.debootstrap",
+    "haconiwa_rootfs.strategies.git",
+    "haconiwa_rootfs.strategies.host",
+    "haconiwa_rootfs.strategies.mmdebstrap",
+    "haconiwa_rootfs.strategies.oci",
+    "haconiwa_rootfs.strategies.python",
+    "haconiwa_rootfs.strategies.shell",
+    "haconiwa_rootfs.strategies.tar",
+    "haconiwa_rootfs.strategy",
     "haconiwa_seccomp.notification",
 )
 """The other modules, and one class, that others may import; docs/compatibility.md says what each is for."""

@@ -3,15 +3,18 @@
 import json
 
 import pytest
-from architecture.tree import CORE, CORE_PROJECT, PROJECTS, ROOT, features, is_bundle
+from architecture.tree import CORE, CORE_PROJECT, PROJECTS, ROOT, built_on, features, is_bundle
 
 from haconiwa_core.cli import commands, flags
 from haconiwa_core.plugins.discovery import GROUP
 
 CONTRACTS = {contract["id"]: contract for contract in CORE_PROJECT["tool"]["importlinter"]["contracts"]}
 PACKAGES = sorted(project["project"]["name"].replace("-", "_") for project in PROJECTS.values())
-PLUGINS = sorted(
-    project["project"]["name"].replace("-", "_") for project in features().values() if not is_bundle(project)
+FEATURES = {project["project"]["name"]: project for project in features().values()}
+APART = sorted(
+    name.replace("-", "_")
+    for name, project in FEATURES.items()
+    if not is_bundle(project) and not FEATURES.keys() & set(built_on(project))
 )
 
 
@@ -39,7 +42,7 @@ def test_a_distribution_needs_the_core_and_no_sibling(folder):
     needed = [requirement.partition(">")[0] for requirement in project["project"]["dependencies"]]
     core, *siblings = [name for name in needed if name.startswith("haconiwa-")]
     assert core == "haconiwa-core"
-    assert is_bundle(project) or siblings == project.get("tool", {}).get("haconiwa", {}).get("built-on", [])
+    assert is_bundle(project) or siblings == built_on(project)
 
 
 @pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
@@ -94,7 +97,7 @@ def test_the_flags_are_those_that_the_distributions_claim():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_contracts_name_every_package(listed, where):
-    assert listed == (PLUGINS if where == "plugins-apart" else PACKAGES)
+    assert listed == (APART if where == "plugins-apart" else PACKAGES)
 
 
 def test_the_core_needs_only_pure_python():

@@ -31,6 +31,11 @@ def is_bundle(project):
     return project.get("tool", {}).get("haconiwa", {}).get("bundle", False)
 
 
+def built_on(project):
+    """Return the distributions that one says it is built on."""
+    return project.get("tool", {}).get("haconiwa", {}).get("built-on", [])
+
+
 def parse(file):
     return ast.parse(file.read_text(), str(file))
 

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def last_key(feature: Rootfs, folder: str) -> str:
     return [key, *keys_after(key, feature.provision)][-1]
 
 
-def build_base(container: Container, feature: Rootfs, roots: Store, show: Callable[[str], None]) -> None:
+def build_base(container: Container, feature: Rootfs, roots: Store, show: Callable[[str, str], None]) -> None:
     """Build a root as far as before its steps, and keep it.
 
     Raises:
@@ -76,6 +77,7 @@ def build_base(container: Container, feature: Rootfs, roots: Store, show: Callab
 
     folder = container.folder or os.getcwd()
     key = base_key(feature, folder)
+    (name,) = feature.strategy
     strategy, options = strategy_of(feature.strategy)
     with roots.scratch() as scratch, roots.scratch() as changes:
         names = itertools.count()
@@ -85,7 +87,7 @@ def build_base(container: Container, feature: Rootfs, roots: Store, show: Callab
             layer.mkdir(mode=0o755)
             return layer
 
-        target = Target(folder, make, show)
+        target = Target(folder, make, partial(show, name))
         strategy.build(options, target)
         layers: list[Path] = target.layers
         if feature.owner:
@@ -93,6 +95,6 @@ def build_base(container: Container, feature: Rootfs, roots: Store, show: Callab
                 own(str(layer), *map(int, feature.owner.split(":")))
         if feature.postprocess:
             step = Provision("postprocess", shell=feature.postprocess, network=False)
-            layers = [*layers, changes_of(step, list(map(str, layers)), changes, show)]
+            layers = [*layers, changes_of(step, list(map(str, layers)), changes, partial(show, step.name))]
         kept = tuple(map(roots.commit, layers))
-        roots.put(Root(key, kept, time.time(), next(iter(feature.strategy)), target.config, target.binds))
+        roots.put(Root(key, kept, time.time(), name, target.config, target.binds))

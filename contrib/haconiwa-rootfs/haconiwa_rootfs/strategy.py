@@ -15,8 +15,6 @@ from haconiwa_core.plugins.entrypoints import entry_points, load_sole
 
 GROUP = f"haconiwa.{API}.strategies"
 
-_LAST_LINES = 20
-
 
 class Strategy(Protocol):
     """What an entry point leads to: a module, as a rule."""
@@ -91,9 +89,9 @@ class Target:
             env: its environment; the caller's by default.
 
         Raises:
-            HaconiwaError: it is not there, or its exit status is not 0; with the last lines that it has printed.
+            HaconiwaError: it is not there, or its exit status is not 0; with the last line that it has printed.
         """
-        lines: list[str] = []
+        last = ""
         try:
             with subprocess.Popen(
                 command,
@@ -107,12 +105,12 @@ class Target:
             ) as child:
                 assert child.stdout is not None
                 for line in child.stdout:
-                    lines = [*lines[1 - _LAST_LINES :], line.rstrip("\n")]
-                    self.progress(lines[-1])
+                    last = line.rstrip("\n")
+                    self.progress(last)
         except FileNotFoundError as error:
             raise HaconiwaError(f"{command[0]} is not installed, which this strategy needs") from error
         if child.returncode:
-            told = "".join(f"\n  {line}" for line in lines)
+            told = f": {last}" if last else ""
             raise HaconiwaError(f"{command[0]} has ended with status {child.returncode}{told}")
 
 

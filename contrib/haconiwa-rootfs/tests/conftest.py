@@ -25,7 +25,7 @@ def create(store: Store, tmp_path: Path) -> Callable[[Rootfs], list[str]]:
     def built(feature: Rootfs) -> list[str]:
         told: list[str] = []
         container = Container("box", command=["true"], features=[feature], folder=str(tmp_path))
-        build_base(container, feature, store, told.append)
+        build_base(container, feature, store, lambda _, line: told.append(line))
         return told
 
     return built

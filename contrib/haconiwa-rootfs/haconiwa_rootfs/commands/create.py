@@ -14,7 +14,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="definition, ending in .py or .toml")
     parser.add_argument("names", metavar="NAME", nargs="*", help="the roots of these containers of the file only")
     parser.add_argument("--force", action="store_true", help="build them again, though they are there")
-    parser.add_argument("-q", "--quiet", action="store_true", help="show a progress bar instead of the steps' output")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show a progress bar instead of output")
 
 
 def main(options: Options, log: Log) -> int:
@@ -24,10 +24,9 @@ def main(options: Options, log: Log) -> int:
         HaconiwaError: one cannot be built; nothing is left of it.
     """
     import os
-    from functools import partial
 
     from haconiwa_rootfs.building import build_base, store_of
-    from haconiwa_rootfs.commands.selecting import key_of, provision, roots_in, say
+    from haconiwa_rootfs.commands.selecting import key_of, provision, roots_in, telling
     from haconiwa_rootfs.provisioning import keys_after
 
     del log
@@ -39,6 +38,7 @@ def main(options: Options, log: Log) -> int:
                 for each in (key, *keys_after(key, feature.provision)):
                     roots.forget(each)
             if roots.layers(key) is None:
-                build_base(container, feature, roots, partial(say, "postprocess"))
+                with telling(quiet=options.quiet) as show:
+                    build_base(container, feature, roots, show)
             provision(container, feature, roots, (), quiet=options.quiet)
     return 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from haconiwa_display import progress
 
@@ -55,6 +57,22 @@ def say(name: str, line: str) -> None:
     sys.stderr.write(f"{name}: {escape(line)}\n")
 
 
+@contextmanager
+def telling(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
+    """Give what is called with each line of output, and whose it is.
+
+    Args:
+        quiet: show the last lines only, and only if something fails.
+    """
+    held: deque[tuple[str, str]] = deque(maxlen=_SHOWN)
+    try:
+        yield (lambda name, line: held.append((name, line))) if quiet else say
+    except HaconiwaError:
+        for name, line in held:
+            say(name, line)
+        raise
+
+
 def provision(container: Container, feature: Rootfs, roots: Store, only: Sequence[str], *, quiet: bool) -> None:
     """Run the steps of a root that have to be run.
 
@@ -74,17 +92,7 @@ def provision(container: Container, feature: Rootfs, roots: Store, only: Sequenc
     wanted = pending(first, feature.provision, only, roots)
     keys = list(keys_after(first, feature.provision))
     after = keys[keys.index(wanted[-1].key) + 1 :] if wanted else []
-    held: list[tuple[str, str]] = []
-
-    def hold(name: str, line: str) -> None:
-        held.append((name, line))
-        del held[:-_SHOWN]
-
-    steps = run_pending(wanted, after, roots, hold if quiet else say)
-    try:
+    with telling(quiet=quiet) as show:
+        steps = run_pending(wanted, after, roots, show)
         for _ in progress(steps, container.name, len(wanted)) if quiet else steps:
-            held.clear()
-    except HaconiwaError:
-        for name, line in held:
-            say(name, line)
-        raise
+            pass
