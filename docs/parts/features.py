@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import patch
+
+from haconiwa_rootfs.store.roots import VARIABLE
+from haconiwa_rootfs.testing import keep_root_without_content
 
 from haconiwa_core.definition.reading import read
 from haconiwa_core.facts import Fact, key_of
@@ -110,7 +115,7 @@ def _section(name: str, title: str) -> str:
 def _planned(name: str) -> str:
     """Return what the README's example means: a test has the three forms of it planned alike."""
     (example,) = re.findall(r"^```toml\n(.*?)^```$", readme(name).read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    written, made = _plan(example)
+    written, made, roots = _plan(example)
     parts = [f"## In a plan\n\n```toml\n{example}```"]
     if facts := [f"- `{_shown(fact)}`" for fact, publisher in _facts(made) if publisher == name]:
         parts.append("It tells other features:\n\n" + "\n".join(facts))
@@ -126,7 +131,7 @@ def _planned(name: str) -> str:
         parts.append(f"{text}\n\n" + table(header, (row[: len(header)] for row in rows)))
     else:
         parts.append("It has no steps of its own.")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts).replace(roots, "/var/lib/haconiwa/roots")
 
 
 def _row(planned: PlannedStep) -> tuple[str, str, str, str]:
@@ -142,13 +147,15 @@ def _in_brackets(rows: list[tuple[str, str, str, str]]) -> bool:
 
 
 @cache
-def _plan(example: str) -> tuple[set[str], Plan]:
-    """Return the sections of an example, and its plan for a host that is the same everywhere."""
-    with tempfile.TemporaryDirectory() as folder:
+def _plan(example: str) -> tuple[set[str], Plan, str]:
+    """Return the sections of an example, its plan for a host that is the same everywhere, and where its roots are."""
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {VARIABLE: str(Path(folder, "roots"))}):
         file = Path(folder, "example.toml")
         file.write_text(example, "utf-8")
         (container,) = read(str(file), all_plugins())
-    return {item.section for item in container.features}, plan(container, host(), all_plugins())
+        keep_root_without_content(container)
+        made = plan(container, host(), all_plugins())
+    return {item.section for item in container.features}, made, os.path.join(folder, "roots")
 
 
 def _facts(made: Plan) -> Iterator[tuple[Fact, str]]:

@@ -36,6 +36,7 @@ from haconiwa_core.linux.id_mapped import (
 from haconiwa_core.linux.id_maps import write_id_maps_by_helpers as write_id_maps_by_helpers
 from haconiwa_core.linux.mounts import (
     attach_below_root as attach_below_root,
+    attach_in as attach_in,
     attach_over_root as attach_over_root,
     bind_console as bind_console,
     change_root as change_root,

@@ -63,22 +63,17 @@ def set_tree_attributes(tree: Slot, attributes: int, clear: int = 0) -> Operatio
 
 
 @lowers
-def make_filesystem(
-    kind: str, options: tuple[tuple[str, str | Slot], ...], attributes: int, *, into: Slot
-) -> Operations:
+def make_filesystem(kind: str, options: tuple[tuple[str, str], ...], attributes: int, *, into: Slot) -> Operations:
     """Make a new, detached instance of a file system (fsopen(2), fsconfig(2), fsmount(2)).
 
     Args:
         kind: the file system's type, such as "tmpfs".
-        options: (key, value) pairs; an empty value sets a flag, a slot passes the descriptor that it holds.
+        options: (key, value) pairs; an empty value sets a flag.
         attributes: MOUNT_ATTR_* bits of the mount.
         into: slot for the mount's descriptor.
     """
     yield Operation(Call.fsopen, (_string(kind), c.FSOPEN_CLOEXEC), result=_CONTEXT)
     for key, value in options:
-        if isinstance(value, Slot):
-            yield Operation(Call.fsconfig, (_CONTEXT, c.FSCONFIG_SET_FD, _string(key), 0, value))
-            continue
         command = c.FSCONFIG_SET_STRING if value else c.FSCONFIG_SET_FLAG
         content = _string(value) if value else 0
         yield Operation(Call.fsconfig, (_CONTEXT, command, _string(key), content, 0))
@@ -131,6 +126,12 @@ def attach_below_root(tree: Slot, path: str, symlinks: bool = True) -> Operation
 def attach_over_root(tree: Slot) -> Operations:
     """Attach a detached tree over "/", where pivot_root(2) can find it whatever the caller may walk."""
     yield Operation(Call.move_mount, (tree, _string(""), c.AT_FDCWD, _string("/"), c.MOVE_MOUNT_F_EMPTY_PATH))
+
+
+@lowers
+def attach_in(tree: Slot, directory: Slot, name: str) -> Operations:
+    """Attach a detached tree at a name in an open directory that nobody else can change (move_mount(2))."""
+    yield Operation(Call.move_mount, (tree, _string(""), directory, _string(name), c.MOVE_MOUNT_F_EMPTY_PATH))
 
 
 @lowers

@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from haconiwa_rootfs.store.roots import VARIABLE
+from haconiwa_rootfs.testing import keep_root_without_content
 
 from haconiwa_core.container import Container
 from haconiwa_core.definition.overrides import Overrides
@@ -35,13 +37,15 @@ def from_command_line(text: str) -> Container:
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_three_forms_of_one_container(distribution: str, tmp_path: Path) -> None:
+def test_three_forms_of_one_container(distribution: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "roots"))
     readme = readme_of(distribution)
     (tmp_path / "web.py").write_text(block(readme, "python"))
     (tmp_path / "web.toml").write_text(block(readme, "toml"))
     (python,) = read(str(tmp_path / "web.py"), all_plugins())
     (toml,) = read(str(tmp_path / "web.toml"), all_plugins())
     line = from_command_line(block(readme, "sh"))
+    keep_root_without_content(toml)
     plans = [plan(container, host(), all_plugins()).to_json() for container in (python, toml, line)]
     assert plans[0] == plans[1] == plans[2]
     section = distribution.removeprefix("haconiwa-")

@@ -162,6 +162,18 @@ def test_roots_are_listed_and_removed() -> None:
     assert list(Path("HACONIWA_ROOTS").glob("layers/*/*")) == []
 
 
+def test_roots_of_another_store_are_not_in_the_way() -> None:
+    file = define("exec busybox sleep 600", "store = 'other'")
+    assert haconiwa("create", file).returncode == 0
+    assert haconiwa("run", "-d", "--name", "box", file).returncode == 0
+    try:
+        assert haconiwa("roots", "prune").stdout == "removed 0, 0 B\n"
+        (told,) = json.loads(haconiwa("roots", "--store", "other", "list", "--format", "json").stdout)
+        assert told["used_by"] == ["box"]
+    finally:
+        haconiwa("rm", "--force", "box")
+
+
 def test_force_builds_it_again() -> None:
     Path("n").write_text("1")
     file = define("busybox cat /n")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, product
+from string import ascii_letters, digits
 from typing import NamedTuple
 
 from haconiwa_core import linux
+from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.linux.constants import MOUNT_ATTR_NODEV, MountAttribute
 from haconiwa_core.linux.mounts import ROOT
 from haconiwa_core.operation import Slot
@@ -17,8 +20,12 @@ from haconiwa_core.steps import Step
 # A layer stands on its own and is read in user namespaces, too, which see no other attributes of overlayfs than these.
 _ALONE = (("userxattr", ""), ("index", "off"))
 
+_LONGEST = 255
+"""Bytes of the value of an option (fsconfig(2))."""
+
 _IDS = Slot("rootfs-ids")
-_CHANGES = Slot("rootfs-changes")
+_PLACE = Slot("rootfs-place")
+_KEPT = Slot("rootfs-kept")
 
 
 class Kept(NamedTuple):
@@ -43,7 +50,7 @@ class InMemory(NamedTuple):
 
 def overlay_steps(
     layers: Sequence[str],
-    changes: Kept | InMemory | None,
+    changes: Kept | InMemory,
     planning: Planning,
     *,
     attributes: MountAttribute = MOUNT_ATTR_NODEV,
@@ -51,60 +58,58 @@ def overlay_steps(
 ) -> Iterator[Step]:
     """Yield the steps that merge layers, attach what comes of it, and make it the root.
 
-    The child merges them, for it has the rights over ids that new files get.
+    All that is merged is mounted in one place, a tmpfs, for overlayfs takes paths: there they are short, and its mapped
+    root can walk to them. The child merges them, for it has the rights over ids that new files get.
 
     Args:
-        layers: directories of the host, the lowest first; never written. Without changes there are two or more.
-        changes: where they go; None is a root that cannot be changed.
+        layers: directories of the host, the lowest first; never written.
+        changes: where they go.
         planning: the planning.
         attributes: MOUNT_ATTR_* bits of the root's mount.
         idmapped: what belongs to root on the disk belongs to the container's root, and so on for all ids.
 
     Raises:
-        DefinitionError: trees cannot be mapped.
+        DefinitionError: there are too many layers, or trees cannot be mapped.
     """
+    names = _names(len(layers))
     if idmapped:
         yield id_map_step(planning, "idmapped", _IDS)
-    options: list[tuple[str, str | Slot]] = list(_ALONE)
-    attached = 0
-    # One by one, the topmost first: a list in one option could not be longer than 256 bytes.
-    for number, layer in enumerate(reversed(layers)):
-        if idmapped or (planning.privileged and planning.user_namespace):
-            # Its mapped root could not walk to them.
-            tree = Slot(f"rootfs-layer-{number}")
-            yield from _tree(layer, tree, planning, idmapped=idmapped)
-            attached += 1
-            options.append(("lowerdir+", tree))
-        else:
-            options.append(("lowerdir+", layer))
-    if changes is not None:
-        yield from _changes(changes, planning, idmapped=idmapped)
-        attached += 1
-        # They are looked up by path; these are short ones below the working directory.
-        yield Step(Stage.MOUNTS, linux.enter_directory, _CHANGES)
-        options += [("upperdir", "upper"), ("workdir", "work")]
-    yield Step(Stage.MOUNTS, linux.make_filesystem, "overlay", tuple(options), attributes, into=ROOT)
-    # overlayfs has clones of them. Over the old root they would outlive it, and be what "/.." is.
-    for _ in range(attached):
-        yield Step(Stage.MOUNTS, linux.detach_over_root)
+    size = (("size", changes.size),) if isinstance(changes, InMemory) and changes.size else ()
+    tmpfs = (("mode", "0755"), *size)
+    yield Step(Stage.MOUNTS, linux.make_filesystem, "tmpfs", tmpfs, MOUNT_ATTR_NODEV, into=_PLACE)
+    yield Step(Stage.MOUNTS, linux.attach_over_root, _PLACE)
+    for name, layer in zip(names, reversed(layers), strict=True):
+        yield from _mounted(layer, Slot(f"rootfs-layer-{name}"), name, planning, idmapped=idmapped)
+    above = ""
+    if isinstance(changes, Kept):
+        above = "changes/"
+        yield from _mounted(changes.directory, _KEPT, "changes", planning, idmapped=idmapped)
+    else:
+        for name in ("upper", "work"):
+            yield Step(Stage.MOUNTS, linux.make_directory_in, _PLACE, name, 0o755)
+    yield Step(Stage.MOUNTS, linux.enter_directory, _PLACE)
+    merged = (("lowerdir", ":".join(names)), ("upperdir", f"{above}upper"), ("workdir", f"{above}work"))
+    yield Step(Stage.MOUNTS, linux.make_filesystem, "overlay", (*_ALONE, *merged), attributes, into=ROOT)
+    # overlayfs has clones of all that. Over the old root the place would outlive it, and be what "/.." is.
+    yield Step(Stage.MOUNTS, linux.detach_over_root)
     yield Step(Stage.MOUNTS, linux.attach_over_root, ROOT)
     yield Step(Stage.ROOT, linux.pivot_root, ROOT)
 
 
-def _changes(changes: Kept | InMemory, planning: Planning, *, idmapped: bool) -> Iterator[Step]:
-    if isinstance(changes, Kept):
-        yield from _tree(changes.directory, _CHANGES, planning, idmapped=idmapped)
-        return
-    options = (("mode", "0755"), *([("size", changes.size)] if changes.size else []))
-    yield Step(Stage.MOUNTS, linux.make_filesystem, "tmpfs", options, MOUNT_ATTR_NODEV, into=_CHANGES)
-    yield Step(Stage.MOUNTS, linux.attach_over_root, _CHANGES)
-    for name in ("upper", "work"):
-        yield Step(Stage.MOUNTS, linux.make_directory_in, _CHANGES, name, 0o755)
-
-
-def _tree(path: str, tree: Slot, planning: Planning, *, idmapped: bool) -> Iterator[Step]:
-    """Open a directory as a tree and attach it: overlayfs takes only what is mounted where its caller has rights."""
+def _mounted(path: str, tree: Slot, name: str, planning: Planning, *, idmapped: bool) -> Iterator[Step]:
     yield Step(planning.trees_from, linux.open_tree, path, False, 0, into=tree)
     if idmapped:
         yield Step(Stage.PREPARE, linux.map_tree_ids, tree, _IDS, False)
-    yield Step(Stage.MOUNTS, linux.attach_over_root, tree)
+    yield Step(Stage.MOUNTS, linux.make_directory_in, _PLACE, name, 0o755)
+    yield Step(Stage.MOUNTS, linux.attach_in, tree, _PLACE, name)
+
+
+def _names(number: int) -> list[str]:
+    """Return so many names, as short as they can be: they are told to overlayfs in one text."""
+    short = ascii_letters + digits
+    every = chain(short, map("".join, product(short, repeat=2)))
+    names = [name for name, _ in zip(every, range(number), strict=False)]
+    if len(":".join(names)) > _LONGEST:
+        text = f"this root has {number} layers, which are more than overlayfs can be told of"
+        raise DefinitionError([Problem(text, hint="archive it, and make the root from the archive")])
+    return names

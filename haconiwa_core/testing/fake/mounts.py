@@ -114,11 +114,10 @@ class FileCalls(State):
             self.need_rights(_FILESYSTEMS[name])
         return self.open(name)
 
-    def _fsconfig(self, context: int, command: int, key: int, value: int, auxiliary: int) -> None:
-        if command == c.FSCONFIG_SET_STRING and string_at(key) == "lowerdir+":
-            self.descriptor(context).lower.append(self._at(c.AT_FDCWD, value).node)
-        elif command == c.FSCONFIG_SET_FD:
-            self.descriptor(context).lower.append((self.descriptor(auxiliary).place or refuse(errno.EBADF)).node)
+    def _fsconfig(self, context: int, command: int, key: int, value: int) -> None:
+        if command == c.FSCONFIG_SET_STRING and string_at(key) == "lowerdir":
+            merged = string_at(value).split(":")
+            self.descriptor(context).lower += [self.files.resolve(path, self.cwd, self.root).node for path in merged]
         shown = _FILESYSTEMS.get(self.descriptor(context).kind)
         if shown is None:
             refuse(errno.EINVAL)

@@ -53,7 +53,7 @@ def _list(store: Store, form: str) -> None:
     from haconiwa_core.cli.output import print_json, print_table
     from haconiwa_rootfs.store.usage import users
 
-    using = users()
+    using = users(store)
     roots = store.roots()
     if form == "json":
         print_json([{**root._asdict(), "used_by": using.get(root.key, [])} for root in roots])
@@ -77,7 +77,7 @@ def _remove(store: Store, wanted: list[str]) -> None:
     from haconiwa_rootfs.store.usage import users
 
     with store.changing():
-        using = users()
+        using = users(store)
         keys = [root.key for root in store.roots()]
         problems = []
         found = []
@@ -105,7 +105,7 @@ def _prune(store: Store) -> None:
 
     with store.changing():
         keys = {root.key for root in store.roots()}
-        if unknown := sorted(name for key, names in users().items() if key not in keys for name in names):
+        if unknown := sorted(name for key, names in users(store).items() if key not in keys for name in names):
             raise HaconiwaError(f"the roots of {', '.join(unknown)} are no longer known; stop them first")
         free = store.free()
         number = store.prune()

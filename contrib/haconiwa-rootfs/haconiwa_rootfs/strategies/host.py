@@ -42,7 +42,7 @@ def host(directories: Sequence[str] = (), files: Sequence[str] = ()) -> dict[str
     Example: `Rootfs(host(files=["/etc/passwd"]))`.
     """
     given = {"directories": directories, "files": files}
-    return {"host": {name: list(paths) for name, paths in given.items() if paths}}
+    return {"host": {name: tuple(paths) for name, paths in given.items() if paths}}
 
 
 def inputs(options: Options, folder: str) -> Mapping[str, str]:
