@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from haconiwa_core import linux
 from haconiwa_core.errors import DefinitionError
@@ -14,6 +15,13 @@ from haconiwa_core.plugins.hookspecs import hookimpl
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
 from haconiwa_network import Network
+
+if TYPE_CHECKING:
+    from haconiwa_core.diagnosis import Diagnosis
+    from haconiwa_core.finding import Finding
+    from haconiwa_core.isolation.confined import Confined
+    from haconiwa_core.isolation.rows import Row
+    from haconiwa_core.planning.plan import Plan
 
 _TARGET, _DIRECTORY = Slot("target"), Slot("directory")
 _RESOLVER, _HOSTS = Slot("network-resolver"), Slot("network-hosts")
@@ -44,7 +52,7 @@ def haconiwa_steps(feature: Network, planning: Planning) -> Iterator[Step]:
 
 @hookimpl
 def haconiwa_status(feature: Network, name: str) -> Mapping[str, object] | None:
-    """Tell the addresses that it was given."""
+    """Tell the addresses that it was given, and its published ports."""
     from haconiwa_core.runtime.store import Store
     from haconiwa_network.addresses import noted_leases
 
@@ -53,7 +61,32 @@ def haconiwa_status(feature: Network, name: str) -> Mapping[str, object] | None:
         "interface": feature.interface,
         "addresses": [f"{lease.address}/{lease.prefix}" for lease in leases],
         "gateways": [lease.gateway for lease in leases if lease.gateway],
+        "ports": list(feature.ports),
     }
+
+
+@hookimpl
+def haconiwa_findings(plan: Plan) -> Iterator[Finding]:
+    """Say who reaches the container, and what it reaches."""
+    from haconiwa_network.findings import findings_of
+
+    yield from findings_of(plan)
+
+
+@hookimpl
+def haconiwa_diagnose() -> Iterator[Diagnosis]:
+    """Say whether links and rules can be made, and whether the host forwards."""
+    from haconiwa_network.diagnosis import diagnose
+
+    yield from diagnose()
+
+
+@hookimpl
+def haconiwa_isolation(feature: Network | None, confined: Confined) -> Iterator[Row]:
+    """Read the addresses, the gateways and the policy back."""
+    from haconiwa_network.isolation import rows
+
+    yield from rows(feature, confined)
 
 
 def _leases(feature: Network) -> Iterator[Step]:
@@ -89,7 +122,9 @@ def _rules(feature: Network) -> Iterator[Step]:
     from haconiwa_network.rules.steps import NAME, add_rules, join_rules, need_forwarding
 
     if feature.masquerade:
-        yield Step(Stage.PREPARE, need_forwarding)
+        for subnet, setting in ((feature.subnet, "ipv4.ip_forward"), (feature.subnet6, "ipv6.conf.all.forwarding")):
+            if subnet:
+                yield Step(Stage.PREPARE, need_forwarding, setting)
     for number, port in enumerate(map(published, feature.ports)):
         held = (port.address, port.outside, port.protocol, port_note(number), _DIRECTORY)
         undo = Step(Stage.PREPARE, linux.leave_share, port_note(number), _DIRECTORY)

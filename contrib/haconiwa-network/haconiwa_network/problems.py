@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from itertools import combinations
+from typing import TypeVar
 
 from haconiwa_core.errors import Problem
 from haconiwa_core.facts import Namespace
 from haconiwa_core.linux.constants import CAP_NET_ADMIN
 from haconiwa_core.planning.context import Planning
 from haconiwa_network import Network
-from haconiwa_network.rules.ports import destination, published
+from haconiwa_network.rules.ports import Destination, Published, destination, published
+
+T = TypeVar("T")
 
 _PREFIXES = {4: (8, 30), 6: (64, 126)}
 
@@ -53,19 +57,61 @@ def gateway_of(feature: Network, subnet: str, given: str | None) -> str:
 
 
 def _rules(feature: Network) -> Iterator[Problem]:
-    written = (("ports", published, feature.ports), ("to", destination, feature.to or ()))
-    for key, read, texts in written:
-        for text in texts:
-            try:
-                read(text)
-            except ValueError as error:
-                yield Problem(str(error), key=key)
+    ports = yield from _read("ports", published, feature.ports)
+    allowed = yield from _read("to", destination, feature.to or ())
+    for key, port in ports.items():
+        yield from _without_pool(feature, key, ip_address(port.address).version if port.address else None)
+    for key, item in allowed.items():
+        yield from _without_pool(feature, key, item.network.version)
+    for one, other in combinations(ports, 2):
+        if _meet(ports[one], ports[other]):
+            text = f"port {ports[other].outside}/{ports[other].protocol} is published by {one}, too"
+            yield Problem(text, key=other, hint="leave one of them out, or take another port")
+    # The kernel refuses an element inside another one.
+    for one, other in combinations(allowed, 2):
+        for part, whole in ((other, one), (one, other)):
+            if _covers(allowed[whole], allowed[part]):
+                yield Problem(f"is a part of {whole}, or the same", key=part, hint="leave one of them out")
+                break
     asked = {"ports": bool(feature.ports), "masquerade": feature.masquerade, "to": feature.to is not None}
     for key, wanted in asked.items():
         if wanted and feature.kind != "bridge":
             yield Problem(
                 f"what passes by {feature.kind} is not seen by the host's rules", key=key, hint="use a bridge"
             )
+
+
+def _read(key: str, read: Callable[[str], T], texts: Sequence[str]) -> Generator[Problem, None, dict[str, T]]:
+    """Return what texts say by their places; yield a problem for one that says nothing."""
+    found = {}
+    for number, text in enumerate(texts):
+        try:
+            found[f"{key}[{number}]"] = read(text)
+        except ValueError as error:
+            yield Problem(str(error), key=f"{key}[{number}]")
+    return found
+
+
+def _without_pool(feature: Network, key: str, version: int | None) -> Iterator[Problem]:
+    pools = {4: ("subnet", feature.subnet), 6: ("subnet6", feature.subnet6)}
+    if version and not pools[version][1]:
+        hint = f"set {pools[version][0]}, or leave it out"
+        yield Problem(f"the container has no IPv{version} address", key=key, hint=hint)
+
+
+def _meet(one: Published, other: Published) -> bool:
+    same_port = one.outside == other.outside and one.protocol == other.protocol
+    return same_port and (one.address == other.address or not one.address or not other.address)
+
+
+def _covers(whole: Destination, part: Destination) -> bool:
+    return (
+        whole.network.version == part.network.version
+        and int(whole.network.network_address) <= int(part.network.network_address)
+        and int(part.network.broadcast_address) <= int(whole.network.broadcast_address)
+        and whole.port in (0, part.port)
+        and whole.protocol in ("", part.protocol)
+    )
 
 
 def _pool(subnet: str, version: int, key: str, addresses: dict[str, str | None]) -> Iterator[Problem]:

@@ -7,9 +7,12 @@ from haconiwa_core.linux.constants import CLONE_NEWNET, CLONE_NEWNS
 from haconiwa_core.operation import Slot
 from haconiwa_core.stages import Stage
 from haconiwa_core.steps import Step
-from haconiwa_core.testing import host, plan_of, planned_steps, problems_of
+from haconiwa_core.testing import all_plugins, host, plan_of, planned_steps, problems_of
 
 NET, MOUNTS = Namespace("net", CLONE_NEWNET), Namespace("mnt", CLONE_NEWNS)
+
+
+SIX = {"subnet": "", "subnet6": "fd00:68::/64"}
 
 
 def steps(**options: object) -> list[Step]:
@@ -55,14 +58,23 @@ def test_all_that_is_made_on_the_host_is_undone() -> None:
         ({"address": "10.209.0.0"}, "address", "'10.209.0.0' is no host's address in 10.209.0.0/16"),
         ({"address6": "fd00::2"}, "address6", "there is no pool for it"),
         ({"dns": ["1.2.3"]}, "dns", "'1.2.3' is no IP address"),
-        ({"ports": ["0:80"]}, "ports", "0 is no port: 1 to 65535"),
-        ({"ports": ["80:65536"]}, "ports", "65536 is no port"),
-        ({"ports": ["300.1.1.1:80:80"]}, "ports", "'300.1.1.1' does not appear to be"),
-        ({"ports": ["[::1]:80:80"]}, "ports", "the kernel sends no packet for ::1 elsewhere"),
-        ({"ports": ["0.0.0.0:80:80"]}, "ports", "leave 0.0.0.0 out for all addresses"),
+        ({"ports": ["0:80"]}, "ports[0]", "0 is no port: 1 to 65535"),
+        ({"ports": ["80:65536"]}, "ports[0]", "65536 is no port"),
+        ({"ports": ["300.1.1.1:80:80"]}, "ports[0]", "'300.1.1.1' does not appear to be"),
+        ({"ports": ["[::1]:80:80"]}, "ports[0]", "the kernel sends no packet for ::1 elsewhere"),
+        ({"ports": ["0.0.0.0:80:80"]}, "ports[0]", "leave 0.0.0.0 out for all addresses"),
         ({"ports": ["80:80\n"]}, "ports[0]", "must be a port"),
-        ({"to": ["10.0.0.1/8"]}, "to", "10.0.0.1/8 has host bits set"),
+        ({"to": ["10.0.0.1/8"]}, "to[0]", "10.0.0.1/8 has host bits set"),
         ({"to": ["[fd00::1:80"]}, "to[0]", "must be a destination"),
+        ({"ports": ["80:80", "[fd00::1]:81:80"]}, "ports[1]", "the container has no IPv6 address"),
+        ({**SIX, "ports": ["127.0.0.1:80:80"]}, "ports[0]", "the container has no IPv4 address"),
+        ({"to": ["10.0.0.1", "[fd00::1]:80"]}, "to[1]", "the container has no IPv6 address"),
+        ({**SIX, "to": ["10.0.0.0/8"]}, "to[0]", "the container has no IPv4 address"),
+        ({"ports": ["80:80", "81:80", "80:81/tcp"]}, "ports[2]", "port 80/tcp is published by ports[0], too"),
+        ({"ports": ["127.0.0.1:80:80", "80:81"]}, "ports[1]", "port 80/tcp is published by ports[0], too"),
+        ({"to": ["10.0.0.0/8:80", "10.0.0.0/8:80/tcp"]}, "to[1]", "is a part of to[0], or the same"),
+        ({"to": ["10.0.0.0/8", "10.1.0.0/16:80"]}, "to[1]", "is a part of to[0], or the same"),
+        ({"to": ["10.1.0.0/16:80", "192.0.2.1", "10.0.0.0/8/tcp"]}, "to[0]", "is a part of to[2], or the same"),
         ({"kind": "ipvlan", "parent": "eth1", "to": []}, "to", "what passes by ipvlan is not seen"),
         ({"hosts": ["db:1.2.3"]}, "hosts", "'1.2.3' is no IP address"),
     ],
@@ -70,6 +82,34 @@ def test_all_that_is_made_on_the_host_is_undone() -> None:
 def test_what_is_wrong(options: dict[str, object], key: str, text: str) -> None:
     (problem,) = problems_of(Network(**options), facts=[NET, MOUNTS])
     assert (problem.key, problem.text[: len(text)]) == (key, text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ports": ["80:80", "80:80/udp", "127.0.0.1:81:80", "127.0.0.2:81:80"]},
+        {"to": ["10.0.0.0/8:80", "10.1.0.0/16:81", "10.1.0.0/16:80/udp", "10.1.0.0/24"]},
+        {**SIX, "ports": ["80:80", "[fd00::1]:81:80"], "to": ["[fd00::]/64:80", "[fd00:0:0:1::]/64:80"]},
+        {"subnet6": "fd00:68::/64", "ports": ["[fd00::1]:80:80", "10.0.0.1:80:80"], "to": ["[fd00::1]", "10.0.0.1"]},
+    ],
+)
+def test_what_only_looks_like_it(options: dict[str, object]) -> None:
+    assert list(problems_of(Network(**options), facts=[NET, MOUNTS])) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"to": []}, []),
+        ({"to": ["10.0.0.0/8"], "ports": ["127.0.0.1:8080:80"]}, []),
+        ({"to": [], "ports": ["127.0.0.1:8080:80", "8081:80"]}, ["NETWORK-PUBLISHED"]),
+        ({}, ["NETWORK-OPEN"]),
+        ({"kind": "macvlan", "parent": "eth1"}, ["NETWORK-OPEN"]),
+    ],
+)
+def test_findings(options: dict[str, object], found: list[str]) -> None:
+    plan = plan_of(Network(**options), facts=[NET, MOUNTS])
+    assert [item.code for item in all_plugins().findings(Network.section, plan)] == found
 
 
 def test_what_it_needs() -> None:

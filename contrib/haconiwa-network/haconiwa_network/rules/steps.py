@@ -47,15 +47,18 @@ def join_rules(directory: str) -> None:
     note_messages(NETLINK_NETFILTER, removals, removal_note("tables", str(folder)))
 
 
-def need_forwarding() -> None:
+def need_forwarding(setting: str) -> None:
     """Check that the host forwards packets, without which nothing outside can be reached (ip-sysctl).
+
+    Args:
+        setting: which says so, below net.
 
     Raises:
         StepError: it does not.
     """
-    if (_SETTINGS / "ipv4/ip_forward").read_text().strip() == "0":
-        text = "masquerade needs a host that forwards packets: net.ipv4.ip_forward is 0"
-        raise StepError(errno.ENETUNREACH, text, "sysctl net.ipv4.ip_forward=1, or leave masquerade out")
+    if (_SETTINGS / setting.replace(".", "/")).read_text().strip() == "0":
+        text = f"masquerade needs a host that forwards packets: net.{setting} is 0"
+        raise StepError(errno.ENETUNREACH, text, f"sysctl net.{setting}=1, or leave masquerade out")
 
 
 def add_rules(
@@ -76,7 +79,7 @@ def add_rules(
         OSError: the kernel refuses.
     """
     elements = [
-        *_translation(ports, masquerade, noted_leases(directory)),
+        *_translation(bridge, ports, masquerade, noted_leases(directory)),
         *(() if to is None else _policy(to, noted_link(directory))),
     ]
     with open_netlink(NETLINK_NETFILTER) as host:
@@ -97,11 +100,12 @@ def _folder(directory: str) -> Path:
     return Path(directory).parent / ".networks" / "rules"
 
 
-def _translation(ports: Sequence[str], masquerade: bool, leases: Sequence[Lease]) -> Iterator[Element]:
+def _translation(bridge: str, ports: Sequence[str], masquerade: bool, leases: Sequence[Lease]) -> Iterator[Element]:
     for lease in leases:
         version = 6 if lease.is_ipv6 else 4
         own = _packed(lease.address)
         yield Element(INET, f"containers{version}", own)
+        yield Element(INET, f"neighbours{version}", own + bridge.encode("ascii").ljust(16, b"\0"))
         if masquerade:
             yield Element(INET, f"masqueraded{version}", own)
         for port in map(published, ports):
@@ -116,7 +120,8 @@ def _translation(ports: Sequence[str], masquerade: bool, leases: Sequence[Lease]
 def _policy(to: Sequence[str], link: str) -> Iterator[Element]:
     name = link.encode("ascii").ljust(16, b"\0")
     yield Element(BRIDGE, "restricted", name)
-    for allowed in map(destination, to):
+    # The kernel refuses a range that begins inside an older one; so the wider network comes first.
+    for allowed in sorted(map(destination, to), key=lambda item: item.network.prefixlen):
         network = ip_network(allowed.network)
         protocols = [PROTOCOLS[allowed.protocol]] * 2 if allowed.protocol else [0, 255]
         ports = [allowed.port] * 2 if allowed.port else [0, _LARGEST]

@@ -57,6 +57,7 @@ def table() -> Iterator[bytes]:
         yield new_set(INET, f"published{version}", (size, 1, 2), data=size + 4)
         yield new_set(INET, f"published-anywhere{version}", (1, 2), data=size + 4)
         yield new_set(INET, f"containers{version}", (size,))
+        yield new_set(INET, f"neighbours{version}", (size, 16))
         yield new_set(INET, f"masqueraded{version}", (size,))
         for chain in ("arriving", "own"):
             # Nothing comes back to ::1 from another interface.
@@ -72,6 +73,9 @@ def table() -> Iterator[bytes]:
         neighbours = (_payload(source, size), _in(f"containers{version}"))
         others = (_payload(destination, size), _in(f"containers{version}"))
         yield new_rule(INET, "leaving", *_of(version), *_translated(), *neighbours, *others, expression("masq"))
+        # What has no rules of its own is known by the bridge it comes from, where the bridge itself translates nothing.
+        same_bridge = (_payload(destination, size), _meta(_META_IIFNAME, REG + size // 4), _in(f"neighbours{version}"))
+        yield new_rule(INET, "leaving", *_of(version), *_translated(), *same_bridge, expression("masq"))
         yield new_rule(
             INET, "leaving", *_of(version), _payload(source, size), _in(f"masqueraded{version}"), expression("masq")
         )
