@@ -25,6 +25,7 @@ FILES = (
     "contrib/haconiwa-hardened/tests/test_real.py",
     *(f"tests/rootless/test_{name}.py" for name in ("apparmor", "cgroups")),
     "tests/rootless/test_scope.py::test_limits_are_in_force_there",
+    "tests/network/test_network.py::test_a_part_of_a_device",
 )
 """Those whose outcome depends on what hosts may lack; a program takes some 20 times as long as there."""
 

@@ -23,6 +23,7 @@ from haconiwa_rootfs.building import last_key
 from haconiwa_rootfs.overlay import InMemory, overlay_steps
 from haconiwa_rootfs.provisioning import problems_of
 from haconiwa_rootfs.store.roots import Root, default_directory, file_of, layer_path, parse
+from haconiwa_rootfs.store.usage import note_use
 
 if TYPE_CHECKING:
     from haconiwa_core.isolation.confined import Confined
@@ -64,7 +65,10 @@ def haconiwa_steps(feature: Rootfs, planning: Planning) -> Iterator[Step]:
     for wanted, attribute in ((feature.nosuid, MOUNT_ATTR_NOSUID), (feature.nodev, MOUNT_ATTR_NODEV)):
         attributes |= attribute if wanted else MountAttribute(0)
     changes = InMemory((feature.size or "") if feature.writable else _MOUNT_POINTS)
-    merged = overlay_steps(_paths(feature, planning), changes, planning, attributes=attributes, idmapped=idmapped)
+    layers = _paths(feature, planning)
+    store, key = str(_directory(feature, planning)), _stored(feature, planning).key
+    yield Step(Stage.PREPARE, note_use, store, key, tuple(layers), Slot("directory"))
+    merged = overlay_steps(layers, changes, planning, attributes=attributes, idmapped=idmapped)
     *steps, pivot = merged
     yield from steps
     for number, path in enumerate(_stored(feature, planning).binds):

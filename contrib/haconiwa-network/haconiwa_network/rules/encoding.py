@@ -28,6 +28,21 @@ _NESTED = 0x8000
 _ACCEPT = 1
 
 
+class Field(NamedTuple):
+    """One part of a key.
+
+    Args:
+        type: by which nft(8) shows it; the kernel only keeps the number.
+        size: in bytes.
+    """
+
+    type: int
+    size: int
+
+
+IPV4, IPV6, PROTOCOL, SERVICE, INTERFACE = Field(7, 4), Field(8, 16), Field(12, 1), Field(13, 2), Field(41, 16)
+
+
 class Element(NamedTuple):
     """What one container adds to a set.
 
@@ -69,23 +84,22 @@ def new_chain(family: int, name: str, kind: str, hook: int, priority: int) -> by
     return _message(_NEWCHAIN, _CREATE, family, *own)
 
 
-def new_set(family: int, name: str, fields: Sequence[int], flags: int = 0, data: int = 0) -> bytes:
+def new_set(family: int, name: str, fields: Sequence[Field], flags: int = 0, data: Sequence[Field] = ()) -> bytes:
     """Return the message that makes a set.
 
     Args:
         family: of the table.
         name: of the set.
-        fields: bytes of each field of a key.
+        fields: of a key.
         flags: INTERVAL for keys that are ranges.
-        data: bytes of what a map has for a key; 0 for a set that is no map.
+        data: fields of what a map has for a key; none for a set that is no map.
     """
-    flags |= CONCAT if len(fields) > 1 else 0
-    own = [text(1, TABLE), text(2, name), number(3, flags | (MAP if data else 0))]
-    own += [number(4, 0), number(5, sum(-(-size // 4) * 4 for size in fields) if len(fields) > 1 else fields[0])]
+    flags |= (CONCAT if len(fields) > 1 else 0) | (MAP if data else 0)
+    own = [text(1, TABLE), text(2, name), number(3, flags), number(4, _type(fields)), number(5, _size(fields))]
     if data:
-        own += [number(6, 0), number(7, data)]
+        own += [number(6, _type(data)), number(7, _size(data))]
     if len(fields) > 1:
-        own.append(nested(9, nested(2, *(nested(1, number(1, size)) for size in fields))))
+        own.append(nested(9, nested(2, *(nested(1, number(1, field.size)) for field in fields))))
     return _message(_NEWSET, _EXCLUSIVE | _CREATE, family, *own, number(10, sum(name.encode()) + len(name)))
 
 
@@ -127,6 +141,18 @@ def number(kind: int, value: int) -> bytes:
 def text(kind: int, value: str) -> bytes:
     """Return an attribute that is a text."""
     return attribute(kind, value.encode("ascii") + b"\0")
+
+
+def _type(fields: Sequence[Field]) -> int:
+    """Return the type of several, of six bits each."""
+    found = 0
+    for field in fields:
+        found = found << 6 | field.type
+    return found
+
+
+def _size(fields: Sequence[Field]) -> int:
+    return sum(-(-field.size // 4) * 4 for field in fields) if len(fields) > 1 else fields[0].size
 
 
 def _element(kind: int, flags: int, element: Element) -> bytes:

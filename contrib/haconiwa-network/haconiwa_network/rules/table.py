@@ -12,8 +12,13 @@ from collections.abc import Iterator, Sequence
 from haconiwa_network.rules.encoding import (
     BRIDGE,
     INET,
+    INTERFACE,
     INTERVAL,
+    IPV4,
+    IPV6,
+    PROTOCOL,
     REG,
+    SERVICE,
     attribute,
     expression,
     nested,
@@ -41,6 +46,7 @@ _ROUTER_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 133, 136
 
 # Version: NFPROTO, ETH_P, offset of the source and of the destination, bytes of an address.
 _VERSIONS = {4: (2, 0x0800, 12, 16, 4), 6: (10, 0x86DD, 8, 24, 16)}
+_ADDRESSES = {4: IPV4, 6: IPV6}
 
 
 def table() -> Iterator[bytes]:
@@ -54,11 +60,12 @@ def table() -> Iterator[bytes]:
     foreign = (_meta(_META_IIFNAME), _compare(b"lo".ljust(16, b"\0"), _DIFFERENT))
     yield new_rule(INET, "loopback", *foreign, *_of(4), _payload(16, 1), _compare(b"\x7f"), _verdict(_DROP))
     for version, (_, _, source, destination, size) in _VERSIONS.items():
-        yield new_set(INET, f"published{version}", (size, 1, 2), data=size + 4)
-        yield new_set(INET, f"published-anywhere{version}", (1, 2), data=size + 4)
-        yield new_set(INET, f"containers{version}", (size,))
-        yield new_set(INET, f"neighbours{version}", (size, 16))
-        yield new_set(INET, f"masqueraded{version}", (size,))
+        address = _ADDRESSES[version]
+        yield new_set(INET, f"published{version}", (address, PROTOCOL, SERVICE), data=(address, SERVICE))
+        yield new_set(INET, f"published-anywhere{version}", (PROTOCOL, SERVICE), data=(address, SERVICE))
+        yield new_set(INET, f"containers{version}", (address,))
+        yield new_set(INET, f"neighbours{version}", (address, INTERFACE))
+        yield new_set(INET, f"masqueraded{version}", (address,))
         for chain in ("arriving", "own"):
             # Nothing comes back to ::1 from another interface.
             reachable = (_payload(destination, size), _compare(bytes(15) + b"\1", _DIFFERENT)) if version == 6 else ()
@@ -87,7 +94,7 @@ def policy() -> Iterator[bytes]:
     """Yield the messages that make what refuses."""
     yield new_table(BRIDGE)
     yield new_chain(BRIDGE, "policy", "filter", _PREROUTING, _BRIDGE_FILTER)
-    yield new_set(BRIDGE, "restricted", (16,))
+    yield new_set(BRIDGE, "restricted", (INTERFACE,))
     restricted = (_meta(_META_IIFNAME), _in("restricted"))
     # Few kernels track connections of bridges; without the packet that opens one there is none (RFC 9293).
     answer = (_meta(_META_L4PROTO), _compare(bytes([_TCP])), _payload(13, 1, _TRANSPORT))
@@ -98,7 +105,7 @@ def policy() -> Iterator[bytes]:
     yield new_rule(BRIDGE, "policy", *neighbours, discovery, _verdict(_ACCEPT))
     yield new_rule(BRIDGE, "policy", *_ether(0x0806), _verdict(_ACCEPT))
     for version, (_, protocol, _, destination, size) in _VERSIONS.items():
-        yield new_set(BRIDGE, f"allowed{version}", (16, size, 1, 2), INTERVAL)
+        yield new_set(BRIDGE, f"allowed{version}", (INTERFACE, _ADDRESSES[version], PROTOCOL, SERVICE), INTERVAL)
         key = (_meta(_META_IIFNAME), _payload(destination, size, register=REG + 4), *_service(16 + size))
         yield new_rule(BRIDGE, "policy", *_ether(protocol), *key, _in(f"allowed{version}"), _verdict(_ACCEPT))
     yield new_rule(BRIDGE, "policy", *restricted, _verdict(_DROP))

@@ -51,12 +51,11 @@ def main(options: Options, log: Log) -> int:
 
 def _list(store: Store, form: str) -> None:
     from haconiwa_core.cli.output import print_json, print_table
-    from haconiwa_rootfs.store.usage import users
 
-    using = users(store)
+    users = _users(store)
     roots = store.roots()
     if form == "json":
-        print_json([{**root._asdict(), "used_by": using.get(root.key, [])} for root in roots])
+        print_json([{**root._asdict(), "used_by": users.get(root.key, [])} for root in roots])
         return
     rows = [
         [
@@ -64,7 +63,7 @@ def _list(store: Store, form: str) -> None:
             str(len(root.layers)),
             _size(sum(layer.size for layer in root.layers)),
             root.by,
-            ", ".join(using.get(root.key, [])) or "-",
+            ", ".join(users.get(root.key, [])) or "-",
         ]
         for root in roots
     ]
@@ -74,17 +73,16 @@ def _list(store: Store, form: str) -> None:
 def _remove(store: Store, wanted: list[str]) -> None:
     from haconiwa_core.cli.output import print_line
     from haconiwa_core.errors import HaconiwaError
-    from haconiwa_rootfs.store.usage import users
 
     with store.changing():
-        using = users(store)
+        users = _users(store)
         keys = [root.key for root in store.roots()]
         problems = []
         found = []
         for each in wanted:
             match [key for key in keys if key.startswith(each)]:
-                case [key] if key in using:
-                    problems.append(f"{each} is used by {', '.join(using[key])}")
+                case [key] if key in users:
+                    problems.append(f"{each} is used by {', '.join(users[key])}")
                 case [key]:
                     found.append(key)
                 case []:
@@ -100,16 +98,24 @@ def _remove(store: Store, wanted: list[str]) -> None:
 
 def _prune(store: Store) -> None:
     from haconiwa_core.cli.output import print_line
-    from haconiwa_core.errors import HaconiwaError
-    from haconiwa_rootfs.store.usage import users
+    from haconiwa_rootfs.store.usage import uses
 
-    with store.changing():
-        keys = {root.key for root in store.roots()}
-        if unknown := sorted(name for key, names in users(store).items() if key not in keys for name in names):
-            raise HaconiwaError(f"the roots of {', '.join(unknown)} are no longer known; stop them first")
+    with store.changing(), uses(store.directory) as found:
         free = store.free()
-        number = store.prune()
+        number = store.prune({layer for use in found for layer in use.layers})
         print_line(f"removed {number}, {_size(max(0, store.free() - free))}")
+
+
+def _users(store: Store) -> dict[str, list[str]]:
+    """Return the names of the containers that use a root, by its key."""
+    from haconiwa_rootfs.store.usage import uses
+
+    users: dict[str, list[str]] = {}
+    if store.directory.exists():
+        with uses(store.directory) as found:
+            for use in found:
+                users.setdefault(use.key, []).append(use.name)
+    return users
 
 
 def _size(number: float) -> str:

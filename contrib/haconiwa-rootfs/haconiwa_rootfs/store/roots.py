@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,16 +185,20 @@ class Store:
         """Forget a root, if there is one; its layers stay until `prune`."""
         file_of(self.directory, key).unlink(missing_ok=True)
 
-    def unused(self) -> list[Path]:
-        """Return what `prune` would remove: layers of no root, and what a crash has left."""
+    def unused(self, kept: Collection[str] = ()) -> list[Path]:
+        """Return what `prune` would remove: layers of no root and no container, and what a crash has left.
+
+        Args:
+            kept: directories of layers that containers use.
+        """
         used = {layer_path(self.directory, layer.digest) for root in self.roots() for layer in root.layers}
         layers = (self.directory / "layers").glob("*/*")
         left = [*(self.directory / "scratch").glob("*"), *(self.directory / "roots").glob("tmp*")]
-        return [*sorted(set(layers) - used), *left]
+        return [*sorted(set(layers) - used - set(map(Path, kept))), *left]
 
-    def prune(self) -> int:
-        """Remove what no root needs; return how many things that were."""
-        found = self.unused()
+    def prune(self, kept: Collection[str] = ()) -> int:
+        """Remove what `unused` returns; return how many things that were."""
+        found = self.unused(kept)
         for path in found:
             if path.is_dir():
                 remove(str(path))
