@@ -65,7 +65,7 @@ def _every_distribution() -> str:
     for file in sorted(FOLDER.parent.glob("[pc]*/haconiwa-*/pyproject.toml"), key=lambda file: file.parent.name):
         project = tomllib.loads(file.read_text("utf-8"))["project"]
         readme = file.with_name("README.md").relative_to(FOLDER.parent)
-        rows.append((f"[{project['name']}](../{readme})", project["description"]))
+        rows.append((f"[{project['name']}](../../{readme})", project["description"]))
     return table(("distribution", "what it is"), rows)
 
 
@@ -75,7 +75,7 @@ def _examples() -> str:
     for file in sorted([*FOLDER.parent.glob("examples/*.py"), *FOLDER.parent.glob("examples/*.toml")]):
         text = file.read_text("utf-8")
         said = ast.get_docstring(ast.parse(text)) if file.suffix == ".py" else text.replace("# ", "")
-        rows.append((f"[{file.name}](../examples/{file.name})", " ".join((said or "").partition("\n\n")[0].split())))
+        rows.append((f"[{file.name}](../../examples/{file.name})", " ".join((said or "").partition("\n\n")[0].split())))
     return table(("file", "what it shows"), rows)
 
 

@@ -1,7 +1,8 @@
 """All of the public interface that is deprecated, each with the release that removes it.
 
 Each is a constant, to be warned with: `warnings.warn(deprecated.NAME, stacklevel=2)`, or as an argument of a hook
-`hookspec(warn_on_impl_args={"argument": deprecated.NAME})`. docs/compatibility.md tells how something gets here.
+`hookspec(warn_on_impl_args={"argument": deprecated.NAME})`. docs/reference/compatibility.md tells
+how something gets here.
 """
 
 

@@ -76,7 +76,7 @@ PUBLIC = (
     "haconiwa_rootfs.strategy",
     "haconiwa_seccomp.notification",
 )
-"""The other modules, and one class, that others may import; docs/compatibility.md says what each is for."""
+"""The other modules, and one class, that others may import; docs/reference/compatibility.md says what each is for."""
 
 
 def interface(root):

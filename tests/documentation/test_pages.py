@@ -13,10 +13,10 @@ from haconiwa_core.testing import needs_root
 
 TREE = Path(__file__).resolve().parents[2]
 PAGES = [TREE / "README.md", *sorted(TREE.joinpath("docs").rglob("*.md"))]
-INSTALLING = {TREE / "docs" / "plugin-kinds.md", TREE / "docs" / "publish.md"}
+INSTALLING = {TREE / "docs" / "howto" / "plugin-kinds.md", TREE / "docs" / "howto" / "publish.md"}
 """What needs an index of packages is done by tests/publishing."""
 NEEDED = {
-    TREE / "docs" / "comparison.md": ("bwrap", "runc"),
+    TREE / "docs" / "explanation" / "comparison.md": ("bwrap", "runc"),
     TREE / "docs" / "howto" / "systemd.md": ("systemd-analyze",),
 }
 """Programs of others that pages run."""

@@ -13,7 +13,7 @@ import pytest
 
 from haconiwa_core.plugins import hookspecs
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "hooks.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "plugin-hooks.md"
 HOOKS = {
     name: function
     for name, function in inspect.getmembers(hookspecs, inspect.isfunction)

@@ -12,4 +12,4 @@ from haconiwa_core.testing import needs_root
 
 @needs_root
 def test_each_kind_does_what_its_page_shows(index: Index, tmp_path: Path) -> None:
-    check_page(TREE / "docs" / "plugin-kinds.md", tmp_path, **index.variables())
+    check_page(TREE / "docs" / "howto" / "plugin-kinds.md", tmp_path, **index.variables())

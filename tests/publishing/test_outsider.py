@@ -21,7 +21,7 @@ from publishing.local_index import TREE, Index, Place, build
 from haconiwa_core.testing import needs_program, needs_root
 
 KEYRING = TREE / "contrib" / "haconiwa-keyring"
-PAGE = TREE / "docs" / "publish.md"
+PAGE = TREE / "docs" / "howto" / "publish.md"
 PATIENCE = 60
 SECRET = "hunter2"
 

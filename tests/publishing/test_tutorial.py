@@ -11,7 +11,7 @@ from publishing.local_index import TREE, Index
 
 from haconiwa_core.testing import needs_program, needs_root
 
-PAGE = TREE / "docs" / "publish.md"
+PAGE = TREE / "docs" / "howto" / "publish.md"
 FOLDER = "haconiwa-keyring"
 FILES = {
     block["file"]: block["text"]

@@ -112,7 +112,7 @@ class TestService:
             pytest.skip("needs the source tree: its units are not installed")
         if not shutil.which("systemd-analyze"):
             pytest.skip("needs systemd-analyze")
-        documented = (units.parents[2] / "docs" / "supervision.md").read_text()
+        documented = (units.parents[2] / "docs" / "reference" / "supervision.md").read_text()
         for unit in units.iterdir():
             assert unit.read_text() in documented
             # The program must be there.

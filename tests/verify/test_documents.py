@@ -14,5 +14,5 @@ def test_the_example_of_the_distribution(tmp_path):
 
 def test_the_page_has_all_attempts():
     rows = "".join(f"| `{attempt.name}` | {attempt.what} |\n" for attempt in ATTEMPTS)
-    page = (TREE / "docs/verify.md").read_text()
+    page = (TREE / "docs/reference/verify.md").read_text()
     assert f"<!-- attempts -->\n| attempt | what is tried |\n| --- | --- |\n{rows}<!-- end -->" in page
