@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from haconiwa_core.errors import StepError
@@ -15,6 +15,20 @@ HELPERS = {"uid_map": "newuidmap", "gid_map": "newgidmap"}
 _MISSING = "install it, as root: apt-get install uidmap, or dnf install shadow-utils"
 _REFUSED = "/etc/subuid and /etc/subgid must give the caller these ranges, and both helpers be set-user-ID programs"
 _SECONDS = 30
+
+
+def subordinate_ranges(text: str, names: Collection[str]) -> list[tuple[int, int]]:
+    """Return first id and count of each range that /etc/subuid or /etc/subgid gives to a user (subuid(5)).
+
+    Args:
+        text: of the file.
+        names: how it may call the user: by name, or by number.
+    """
+    found = []
+    for user, *numbers in (line.split(":") for line in text.splitlines()):
+        if user in names and len(numbers) == 2 and all(number.isdecimal() for number in numbers):
+            found.append((int(numbers[0]), int(numbers[1])))
+    return found
 
 
 def write_id_maps_by_helpers(pid: int, users: str, groups: str) -> None:

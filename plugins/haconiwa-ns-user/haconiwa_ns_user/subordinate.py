@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from haconiwa_core.errors import DefinitionError, Problem
 from haconiwa_core.facts import IdRange
+from haconiwa_core.linux.id_maps import subordinate_ranges
 from haconiwa_core.planning.context import Planning
 
 FILES = {"uid_map": "/etc/subuid", "gid_map": "/etc/subgid"}
@@ -62,11 +63,7 @@ def _given(option: str, planning: Planning) -> list[tuple[int, int]]:
     except DefinitionError as error:
         hint = _remedy(names[0])
         raise DefinitionError([problem._replace(key=option, hint=hint) for problem in error.problems]) from error
-    found = []
-    for user, *numbers in (line.split(":") for line in text.splitlines()):
-        if user in names and len(numbers) == 2 and all(number.isdecimal() for number in numbers):
-            found.append((int(numbers[0]), int(numbers[1])))
-    return found
+    return subordinate_ranges(text, names)
 
 
 def _names(planning: Planning) -> list[str]:

@@ -23,7 +23,7 @@ def pull(source: str, layout: str, platform: str, tls_verify: bool) -> None:
     """Copy an image into a layout of its own.
 
     Args:
-        source: with its transport, such as "docker://docker.io/library/alpine:3.20".
+        source: with its transport, such as "docker://registry.example/alpine:3.20".
         layout: a directory, which is made; the image is called "image" there.
         platform: "os/architecture".
         tls_verify: demand HTTPS and a valid certificate.

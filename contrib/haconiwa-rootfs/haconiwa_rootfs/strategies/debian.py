@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -42,3 +42,9 @@ def arguments(options: Packages) -> Iterator[str]:
         yield f"--arch={options.arch}"
     if options.include:
         yield f"--include={','.join(options.include)}"
+
+
+def inputs(options: Packages, folder: str) -> Mapping[str, str]:
+    """Return nothing: which packages there are is settled when the root is created."""
+    del options, folder
+    return {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from haconiwa_rootfs.strategies.debian import Packages, arguments
+from haconiwa_rootfs.strategies.debian import Packages, arguments, inputs
 
 if TYPE_CHECKING:
     from haconiwa_rootfs.strategy import Target
+
+__all__ = ["Options", "build", "debootstrap", "inputs"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,6 @@ def debootstrap(release: str, **more: Any) -> dict[str, dict[str, Any]]:
     Example: `Rootfs(debootstrap("bookworm", include=["ca-certificates"]))`.
     """
     return {"debootstrap": {"release": release, **more}}
-
-
-def inputs(options: Options, folder: str) -> Mapping[str, str]:
-    """Return nothing: which packages there are is settled when the root is created."""
-    del options, folder
-    return {}
 
 
 def build(options: Options, target: Target) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from haconiwa_rootfs.strategies.debian import Packages, arguments
+from haconiwa_rootfs.strategies.debian import Packages, arguments, inputs
 from haconiwa_rootfs.unpack import Policy, unpack
 
 if TYPE_CHECKING:
     from haconiwa_rootfs.strategy import Target
+
+__all__ = ["Options", "build", "mmdebstrap", "inputs"]
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,6 @@ def mmdebstrap(release: str, **more: Any) -> dict[str, dict[str, Any]]:
     Example: `Rootfs(mmdebstrap("bookworm", variant="essential"))`.
     """
     return {"mmdebstrap": {"release": release, **more}}
-
-
-def inputs(options: Options, folder: str) -> Mapping[str, str]:
-    """Return nothing: which packages there are is settled when the root is created."""
-    del options, folder
-    return {}
 
 
 def build(options: Options, target: Target) -> None:

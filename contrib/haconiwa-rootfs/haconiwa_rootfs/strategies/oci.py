@@ -63,7 +63,7 @@ def oci(image: str, **more: str | bool) -> dict[str, dict[str, Any]]:
         image: with its transport.
         more: the other options of the strategy (`Options`).
 
-    Example: `Rootfs(oci("docker://docker.io/library/alpine:3.20"))`.
+    Example: `Rootfs(oci("docker://registry.example/alpine:3.20"))`.
     """
     return {"oci": {"image": image, **more}}
 

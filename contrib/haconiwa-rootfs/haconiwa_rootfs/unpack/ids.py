@@ -14,7 +14,7 @@ from haconiwa_core.errors import HaconiwaError, StepError
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CLONE_NEWUSER
 from haconiwa_core.linux.host import system_call, write_id_maps
-from haconiwa_core.linux.id_maps import write_id_maps_by_helpers
+from haconiwa_core.linux.id_maps import subordinate_ranges, write_id_maps_by_helpers
 
 _READY = b"user namespace"
 
@@ -47,10 +47,9 @@ def _lines(path: str, names: set[str], own: int) -> str:
     except FileNotFoundError:
         return ""
     lines, inside = [f"0 {own} 1"], 1
-    for user, *numbers in (line.split(":") for line in text.splitlines()):
-        if user in names and len(numbers) == 2 and all(number.isdecimal() for number in numbers):
-            lines.append(f"{inside} {numbers[0]} {numbers[1]}")
-            inside += int(numbers[1])
+    for first, count in subordinate_ranges(text, names):
+        lines.append(f"{inside} {first} {count}")
+        inside += count
     return "\n".join(lines) if len(lines) > 1 else ""
 
 
