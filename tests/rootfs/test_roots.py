@@ -123,6 +123,20 @@ def test_set_user_id_programs_are_just_programs() -> None:
     assert run(script, "nosuid = false", user).splitlines() == ["1234", "0"]
 
 
+def test_a_root_is_given_away_and_changed_when_it_is_built() -> None:
+    options = "owner = '1234:4321'\npostprocess = 'busybox id -u > /id; echo told'"
+    script = "busybox cat /id; busybox stat -c %u:%g /bin/busybox /id"
+    file = define(script, options)
+    made = haconiwa("create", file)
+    assert made.returncode == 0, made.stderr
+    assert "postprocess: told\n" in made.stderr
+    assert haconiwa("run", "--rm", file).stdout.splitlines() == ["0", "1234:4321", "0:0"]
+    define(script, options.replace("echo told", "exit 3"))
+    refused = haconiwa("create", file)
+    assert "the step postprocess has ended with status 3" in refused.stderr
+    assert len(json.loads(haconiwa("roots", "list", "--format", "json").stdout)) == 1
+
+
 def test_two_containers_share_one_layer() -> None:
     for options in ("", "writable = true"):
         run("true", options)

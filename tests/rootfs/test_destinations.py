@@ -121,7 +121,7 @@ def test_push_and_pull(tmp_path, target):
 
 def test_other_transports(tmp_path, target):
     write_tree(tmp_path / "tree")
-    export([str(tmp_path / "tree")], {}, f"docker-archive:{tmp_path}/i.tar:a/b:c", tls_verify=True)
+    export([str(tmp_path / "tree")], {}, f"docker-archive:{tmp_path}/i.tar:registry.example/a/b:c", tls_verify=True)
     build("docker-archive:i.tar:registry.example/a/b:c", target)
     subprocess.run(["diff", "-r", "--no-dereference", tmp_path / "tree", target.directory], check=True)
 
