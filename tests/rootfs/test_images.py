@@ -74,7 +74,7 @@ def test_refused(wrong, layout, target):
         build("oci:layout:one" if wrong is same_name_twice else "oci:layout", target)
 
 
-@pytest.mark.parametrize("form", ["docker-archive:image.tar:registry.example/some/name:tag", "oci-archive:image.tar:tag"])
+@pytest.mark.parametrize("form", ["docker-archive:image.tar:registry.example/name:tag", "oci-archive:image.tar:tag"])
 def test_archives_of_images(form, layout, target, tmp_path):
     layout.index(layout.image(LOWER, UPPER))
     transport, _, rest = form.partition(":")
