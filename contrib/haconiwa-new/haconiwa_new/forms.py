@@ -35,13 +35,13 @@ def toml_text(name: str, keys: Iterable[Choice], parts: Iterable[Section], used:
         lines += ["", *_prose(f"{part.meaning} ({part.distribution})"), f"{mark}[{part.name}]"]
         tables = dict(part.example.tables)
         values = tables.pop(part.name, {})
-        below = {header.rpartition(".")[2] for header in tables}
+        owners = {header: header.removeprefix(f"{part.name}.").partition(".")[0] for header in tables}
         for option in part.options:
-            if option.name not in below:
+            if option.name not in owners.values():
                 shown = {"default": _toml(option.default), **values}
                 lines += _option(option, shown, " = ", "", used=not mark)
         for header, inner in tables.items():
-            meaning = next(option.meaning for option in part.options if option.name == header.rpartition(".")[2])
+            meaning = next(option.meaning for option in part.options if option.name == owners[header])
             lines += [*_prose(meaning), f"{mark}[{header}]", *(f"{mark}{key} = {inner[key]}" for key in inner)]
     return "\n".join(lines) + "\n"
 
