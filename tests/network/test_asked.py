@@ -83,7 +83,7 @@ def test_what_was_changed_behind_its_back_fails() -> None:
         inside = ["nsenter", "-t", pid, "-n", "ip"]
         subprocess.run([*inside, "addr", "add", "10.209.9.9/16", "dev", "eth0"], check=True)
         subprocess.run([*inside, "route", "del", "default"], check=True)
-        subprocess.run(["nft", "flush", "set", "bridge", "haconiwa", "restricted"], check=True)
+        subprocess.run(["nft", "flush", "map", "bridge", "haconiwa", "restricted"], check=True)
         found = rows()
         assert {state for _, _, state in found.values()} == {"fails"}
         assert found["network addresses"][1] == "10.209.7.7/16, 10.209.9.9/16, fd00:68::7/64"

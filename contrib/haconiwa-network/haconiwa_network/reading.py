@@ -14,6 +14,7 @@ from haconiwa_core.linux.netlink import open_netlink
 from haconiwa_network.messages import NETLINK_ROUTE
 from haconiwa_network.rules.encoding import BRIDGE, NETLINK_NETFILTER, TABLE, text
 from haconiwa_network.rules.ports import PROTOCOLS, Destination
+from haconiwa_network.rules.table import allowed_set
 
 _GETADDR, _GETROUTE, _GETSETELEM = 22, 26, 10 << 8 | 13
 _REQUEST, _DUMP = 0x1, 0x300
@@ -84,9 +85,8 @@ def destinations(link: str) -> Sequence[Destination] | None:
     return [
         allowed
         for version in (4, 6)
-        for key, end in _elements(f"allowed{version}")
-        if key.startswith(own)
-        for allowed in _allowed(key[_NAME_SIZE:], end[_NAME_SIZE:])
+        for key, end in _elements(allowed_set(link, version))
+        for allowed in _allowed(key, end)
     ]
 
 

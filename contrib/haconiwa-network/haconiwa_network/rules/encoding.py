@@ -22,9 +22,11 @@ MAP, CONCAT, INTERVAL = 0x8, 0x80, 0x4
 
 _SUBSYSTEM = 10
 _BEGIN, _END = 0x10, 0x11
-_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 2, 3, 6, 9, 12, 14
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _DELCHAIN, _NEWRULE = 0, 2, 3, 5, 6
+_NEWSET, _DELSET, _NEWSETELEM, _DELSETELEM = 9, 11, 12, 14
 _REQUEST, _EXCLUSIVE, _CREATE, _APPEND = 0x1, 0x200, 0x400, 0x800
 _NESTED = 0x8000
+_VERDICT, _JUMP = 0xFFFFFF00, 0xFFFFFFFD
 _ACCEPT = 1
 
 
@@ -52,6 +54,7 @@ class Element(NamedTuple):
         key: its fields, each padded to four bytes.
         data: what a map has for it.
         end: last key of a range.
+        chain: to which a map of verdicts leads for it.
     """
 
     family: int
@@ -59,6 +62,7 @@ class Element(NamedTuple):
     key: bytes
     data: bytes = b""
     end: bytes = b""
+    chain: str = ""
 
 
 def batch(messages: Sequence[bytes]) -> bytes:
@@ -84,6 +88,27 @@ def new_chain(family: int, name: str, kind: str, hook: int, priority: int) -> by
     return _message(_NEWCHAIN, _CREATE, family, *own)
 
 
+def new_own_chain(family: int, name: str) -> bytes:
+    """Return the message that makes a chain to which rules lead; it is refused (EEXIST) where there is one."""
+    return _message(_NEWCHAIN, _EXCLUSIVE | _CREATE, family, text(1, TABLE), text(3, name))
+
+
+def chain_removal(family: int, name: str) -> bytes:
+    """Return the message that removes a chain with its rules."""
+    return _message(_DELCHAIN, 0, family, text(1, TABLE), text(3, name))
+
+
+def new_verdicts(family: int, name: str, fields: Sequence[Field]) -> bytes:
+    """Return the message that makes a map whose elements lead to chains; the arguments are those of `new_set`."""
+    own = (text(1, TABLE), text(2, name), number(3, MAP), number(4, _type(fields)), number(5, _size(fields)))
+    return _message(_NEWSET, _EXCLUSIVE | _CREATE, family, *own, number(6, _VERDICT), _set_id(name))
+
+
+def set_removal(family: int, name: str) -> bytes:
+    """Return the message that removes a set."""
+    return _message(_DELSET, 0, family, text(1, TABLE), text(2, name))
+
+
 def new_set(family: int, name: str, fields: Sequence[Field], flags: int = 0, data: Sequence[Field] = ()) -> bytes:
     """Return the message that makes a set.
 
@@ -100,7 +125,7 @@ def new_set(family: int, name: str, fields: Sequence[Field], flags: int = 0, dat
         own += [number(6, _type(data)), number(7, _size(data))]
     if len(fields) > 1:
         own.append(nested(9, nested(2, *(nested(1, number(1, field.size)) for field in fields))))
-    return _message(_NEWSET, _EXCLUSIVE | _CREATE, family, *own, number(10, sum(name.encode()) + len(name)))
+    return _message(_NEWSET, _EXCLUSIVE | _CREATE, family, *own, _set_id(name))
 
 
 def new_rule(family: int, chain: str, *expressions: bytes) -> bytes:
@@ -115,7 +140,7 @@ def addition(element: Element) -> bytes:
 
 def element_removal(element: Element) -> bytes:
     """Return the message that removes an element."""
-    return _element(_DELSETELEM, 0, element._replace(data=b""))
+    return _element(_DELSETELEM, 0, element._replace(data=b"", chain=""))
 
 
 def expression(name: str, *attributes: bytes) -> bytes:
@@ -143,6 +168,10 @@ def text(kind: int, value: str) -> bytes:
     return attribute(kind, value.encode("ascii") + b"\0")
 
 
+def _set_id(name: str) -> bytes:
+    return number(10, sum(name.encode()) + len(name))
+
+
 def _type(fields: Sequence[Field]) -> int:
     """Return the type of several, of six bits each."""
     found = 0
@@ -159,6 +188,8 @@ def _element(kind: int, flags: int, element: Element) -> bytes:
     own = nested(1, attribute(1, element.key))
     if element.data:
         own += nested(2, attribute(1, element.data))
+    if element.chain:
+        own += nested(2, nested(2, number(1, _JUMP), text(2, element.chain)))
     if element.end:
         own += nested(10, attribute(1, element.end))
     place = (text(1, TABLE), text(2, element.set), nested(3, nested(1, own)))

@@ -25,7 +25,7 @@ from haconiwa_network.rules.encoding import (
     table_removal,
 )
 from haconiwa_network.rules.ports import PROTOCOLS, destination, published
-from haconiwa_network.rules.table import policy, table
+from haconiwa_network.rules.table import allowed_set, allowing, allowing_removal, policy, table
 
 NAME = "rules"
 """Of the note of what an instance has added, and of its share in the tables."""
@@ -78,16 +78,19 @@ def add_rules(
     Raises:
         OSError: the kernel refuses.
     """
-    elements = [
-        *_translation(bridge, ports, masquerade, noted_leases(directory)),
-        *(() if to is None else _policy(to, noted_link(directory))),
-    ]
+    elements = list(_translation(bridge, ports, masquerade, noted_leases(directory)))
+    made, removed = [*map(addition, elements)], [*map(element_removal, elements)]
+    if to is not None:
+        link = noted_link(directory)
+        leading = Element(BRIDGE, "restricted", link.encode("ascii").ljust(16, b"\0"), chain=link)
+        made += [*allowing(link), *map(addition, _allowed(to, link)), addition(leading)]
+        # What leads to a chain goes before it, and it before the sets that its rules use.
+        removed += [element_removal(leading), *allowing_removal(link)]
     with open_netlink(NETLINK_NETFILTER) as host:
-        for made in (table, *(() if to is None else (policy,))):
-            send_message(host, batch(list(made())), accept=(errno.EEXIST,))
-        removal = batch([element_removal(element) for element in elements])
-        note_messages(NETLINK_NETFILTER, [removal], message_note(NAME, directory))
-        send_message(host, batch([addition(element) for element in elements]))
+        for shared in (table, *(() if to is None else (policy,))):
+            send_message(host, batch(list(shared())), accept=(errno.EEXIST,))
+        note_messages(NETLINK_NETFILTER, [batch(removed)], message_note(NAME, directory))
+        send_message(host, batch(made))
     if ports:
         with open_netlink(messages.NETLINK_ROUTE) as links:
             send_message(links, messages.hairpin(socket.if_nametoindex(noted_link(directory))))
@@ -117,9 +120,7 @@ def _translation(bridge: str, ports: Sequence[str], masquerade: bool, leases: Se
                 yield Element(INET, f"published{version}", _packed(port.address) + service, target)
 
 
-def _policy(to: Sequence[str], link: str) -> Iterator[Element]:
-    name = link.encode("ascii").ljust(16, b"\0")
-    yield Element(BRIDGE, "restricted", name)
+def _allowed(to: Sequence[str], link: str) -> Iterator[Element]:
     # The kernel refuses a range that begins inside an older one; so the wider network comes first.
     for allowed in sorted(map(destination, to), key=lambda item: item.network.prefixlen):
         network = ip_network(allowed.network)
@@ -127,10 +128,10 @@ def _policy(to: Sequence[str], link: str) -> Iterator[Element]:
         ports = [allowed.port] * 2 if allowed.port else [0, _LARGEST]
         addresses = (network.network_address.packed, network.broadcast_address.packed)
         first, last = (
-            name + address + _field(bytes([protocol])) + _port(port)
+            address + _field(bytes([protocol])) + _port(port)
             for address, protocol, port in zip(addresses, protocols, ports, strict=True)
         )
-        yield Element(BRIDGE, f"allowed{network.version}", first, end=last)
+        yield Element(BRIDGE, allowed_set(link, network.version), first, end=last)
 
 
 def _packed(address: str) -> bytes:

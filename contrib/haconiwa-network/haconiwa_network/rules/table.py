@@ -1,4 +1,4 @@
-"""The rules, the same for all containers: what differs between these are elements of the sets.
+"""The rules: those that translate are the same for all containers, which add elements to sets; a policy is one's own.
 
 In the table of the family inet lies what translates addresses, in that of the family bridge what refuses.
 The latter sees every frame of a container, those to its neighbours on the bridge, too.
@@ -20,13 +20,17 @@ from haconiwa_network.rules.encoding import (
     REG,
     SERVICE,
     attribute,
+    chain_removal,
     expression,
     nested,
     new_chain,
+    new_own_chain,
     new_rule,
     new_set,
     new_table,
+    new_verdicts,
     number,
+    set_removal,
 )
 
 _PREROUTING, _OUTPUT, _POSTROUTING = 0, 3, 4
@@ -41,6 +45,7 @@ _FIB_TYPE, _FIB_DESTINATION = 3, 2
 _TRANSLATED = 1 << 5
 _TCP, _SYN, _ACK = 6, 0x02, 0x10
 _DROP, _ACCEPT = 0, 1
+_VERDICT_REGISTER = 0
 _ICMPV6 = 58
 _ROUTER_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 133, 136
 
@@ -94,8 +99,7 @@ def policy() -> Iterator[bytes]:
     """Yield the messages that make what refuses."""
     yield new_table(BRIDGE)
     yield new_chain(BRIDGE, "policy", "filter", _PREROUTING, _BRIDGE_FILTER)
-    yield new_set(BRIDGE, "restricted", (INTERFACE,))
-    restricted = (_meta(_META_IIFNAME), _in("restricted"))
+    yield new_verdicts(BRIDGE, "restricted", (INTERFACE,))
     # Few kernels track connections of bridges; without the packet that opens one there is none (RFC 9293).
     answer = (_meta(_META_L4PROTO), _compare(bytes([_TCP])), _payload(13, 1, _TRANSPORT))
     opening = (_mask(bytes([_SYN | _ACK])), _compare(bytes([_SYN]), _DIFFERENT))
@@ -104,11 +108,35 @@ def policy() -> Iterator[bytes]:
     discovery = _range(_ROUTER_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT)
     yield new_rule(BRIDGE, "policy", *neighbours, discovery, _verdict(_ACCEPT))
     yield new_rule(BRIDGE, "policy", *_ether(0x0806), _verdict(_ACCEPT))
+    yield new_rule(BRIDGE, "policy", _meta(_META_IIFNAME), _in("restricted", number(3, _VERDICT_REGISTER)))
+
+
+def allowing(link: str) -> Iterator[bytes]:
+    """Yield the messages that make what one container is allowed: a chain and sets of its own.
+
+    The kernel copies a set with ranges for each change of it, so that one for all would make all starts slower.
+
+    Args:
+        link: the host's end of its interface.
+    """
+    yield new_own_chain(BRIDGE, link)
     for version, (_, protocol, _, destination, size) in _VERSIONS.items():
-        yield new_set(BRIDGE, f"allowed{version}", (INTERFACE, _ADDRESSES[version], PROTOCOL, SERVICE), INTERVAL)
-        key = (_meta(_META_IIFNAME), _payload(destination, size, register=REG + 4), *_service(16 + size))
-        yield new_rule(BRIDGE, "policy", *_ether(protocol), *key, _in(f"allowed{version}"), _verdict(_ACCEPT))
-    yield new_rule(BRIDGE, "policy", *restricted, _verdict(_DROP))
+        name = allowed_set(link, version)
+        yield new_set(BRIDGE, name, (_ADDRESSES[version], PROTOCOL, SERVICE), INTERVAL)
+        key = (_payload(destination, size), *_service(size))
+        yield new_rule(BRIDGE, link, *_ether(protocol), *key, _in(name), _verdict(_ACCEPT))
+    yield new_rule(BRIDGE, link, _verdict(_DROP))
+
+
+def allowing_removal(link: str) -> Iterator[bytes]:
+    """Yield the messages that remove it; nothing may lead to the chain by then."""
+    yield chain_removal(BRIDGE, link)
+    yield from (set_removal(BRIDGE, allowed_set(link, version)) for version in _VERSIONS)
+
+
+def allowed_set(link: str, version: int) -> str:
+    """Return the name of the set of what a container is allowed to reach by one version of IP."""
+    return f"{link}-{version}"
 
 
 def _of(version: int) -> Sequence[bytes]:
