@@ -41,7 +41,15 @@ PROFILE = "haconiwa-probe"
 WITHOUT_STEPS = {"audit", "supervision"}
 """Features that do nothing to a container by themselves."""
 
-NAMES = sorted({*known_names()} - WITHOUT_STEPS)
+NEED_MORE = {
+    "lxcfs": "a mount of lxcfs: tests/features/test_lxcfs.py",
+    "network": "a host's side, and links: tests/network",
+    "rootfs": "a root that is stored: tests/rootfs",
+    "user-network": "a helper's process: tests/rootless/test_user_network.py",
+}
+"""Features that need more of the host than each pair can have, and where they are tried with others."""
+
+NAMES = sorted({*known_names()} - WITHOUT_STEPS - NEED_MORE.keys())
 
 
 def unavailable() -> dict[str, str]:
