@@ -2,29 +2,17 @@
 
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from haconiwa_rootfs.images.reading import packed
 from haconiwa_rootfs.strategies import oci
+from haconiwa_rootfs.strategy import Target
 
 
-class Target(SimpleNamespace):
-    """What a strategy fills, as plain directories."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        super().__init__(folder=str(folder.parent), directory=folder / "1", config={}, told=[], layers=[folder / "1"])
-        self.directory.mkdir()
-
-    def add_layer(self) -> Path:
-        layer = self.directory.parent / str(len(self.layers) + 1)
-        layer.mkdir()
-        self.layers.append(layer)
-        return layer
-
-    def progress(self, text: str) -> None:
-        self.told.append(text)
+def target_in(folder: Path) -> Target:
+    """Return what a strategy fills, in a new directory; relative paths start beside that."""
+    folder.mkdir()
+    return Target(str(folder.parent), folder, print)
 
 
 def build(image: str, target: Target, **options: Any) -> list[str]:

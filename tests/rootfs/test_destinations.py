@@ -11,9 +11,10 @@ import pytest
 from haconiwa_rootfs.images.destinations import export
 from haconiwa_rootfs.images.packing import pack
 from haconiwa_rootfs.images.writing import write_layout
+from haconiwa_rootfs.strategy import Target
 from hostile_archives.corpus import Member, archive
 from hostile_archives.images import LOWER, UPPER, Layout, registry
-from hostile_archives.unpacking import Target, build, copied
+from hostile_archives.unpacking import build, copied, target_in
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.testing import needs_program, needs_root
@@ -26,7 +27,12 @@ CAPABILITY = struct.pack("<5I", 0x0200_0001, 1 << 10, 0, 0, 0)
 
 @pytest.fixture
 def target(tmp_path: Path) -> Target:
-    return Target(tmp_path / "target")
+    return target_in(tmp_path / "target")
+
+
+@pytest.fixture
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
 
 
 def write_tree(folder: Path) -> None:
@@ -77,12 +83,12 @@ def test_a_name_like_a_whiteout_cannot_be_in_an_image(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.xz", ".tar.zst"])
-def test_archives(ending, tmp_path):
+def test_archives(ending, tmp_path, scratch):
     written = []
     for name in ("a", "b"):
         write_tree(tmp_path / name)
         path = tmp_path / f"{name}{ending}"
-        export([str(tmp_path / name)], {}, str(path), tls_verify=True)
+        export([str(tmp_path / name)], {}, str(path), tls_verify=True, scratch=scratch)
         written.append(path.read_bytes())
         assert path.stat().st_mode & 0o777 == 0o644
     assert written[0] == written[1]
@@ -109,32 +115,34 @@ def test_layers_are_merged_as_the_kernel_does(tmp_path, target):
     assert sorted(shown) == ["./", "d/", "d/back", "e/", "e/new", "new"]
 
 
-def test_push_and_pull(tmp_path, target):
+def test_push_and_pull(tmp_path, target, scratch):
     write_tree(tmp_path / "tree")
     with registry(tmp_path) as address:
         name = f"docker://{address}/pushed:one"
-        export([str(tmp_path / "tree")], {"Cmd": ["x"]}, name, tls_verify=False)
+        export([str(tmp_path / "tree")], {"Cmd": ["x"]}, name, tls_verify=False, scratch=scratch)
         build(name, target, tls_verify=False)
     assert target.config["Cmd"] == ["x"]
     subprocess.run(["diff", "-r", "--no-dereference", tmp_path / "tree", target.directory], check=True)
 
 
-def test_other_transports(tmp_path, target):
+def test_other_transports(tmp_path, target, scratch):
     write_tree(tmp_path / "tree")
-    export([str(tmp_path / "tree")], {}, f"docker-archive:{tmp_path}/i.tar:registry.example/a/b:c", tls_verify=True)
-    build("docker-archive:i.tar:registry.example/a/b:c", target)
+    image = "docker-archive:i.tar:registry.example/a/b:c"
+    destination = image.replace("i.tar", f"{tmp_path}/i.tar")
+    export([str(tmp_path / "tree")], {}, destination, tls_verify=True, scratch=scratch)
+    build(image, target)
     subprocess.run(["diff", "-r", "--no-dereference", tmp_path / "tree", target.directory], check=True)
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
+def test_a_failure_leaves_what_was_there(tmp_path, scratch):
     path = tmp_path / "a.tar"
     path.write_text("before")
     with pytest.raises(HaconiwaError, match="No such file"):
-        export([str(tmp_path / "missing")], {}, str(path), tls_verify=True)
+        export([str(tmp_path / "missing")], {}, str(path), tls_verify=True, scratch=scratch)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.tar", "before")]
 
 
 @pytest.mark.parametrize("destination", ["somewhere", "a.zip", "./a:b"])
-def test_what_is_no_destination(destination, tmp_path):
+def test_what_is_no_destination(destination, tmp_path, scratch):
     with pytest.raises(HaconiwaError, match="neither the path of an archive"):
-        export([str(tmp_path)], {}, destination, tls_verify=True)
+        export([str(tmp_path)], {}, destination, tls_verify=True, scratch=scratch)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from haconiwa_rootfs.strategies import tar
+from haconiwa_rootfs.strategy import Target
 from hostile_archives.corpus import Member, archive, directory, hard, link
 from hostile_archives.images import INDEX, LOWER, OWN, UPPER, WRONG, Layout, registry, same_name_twice
-from hostile_archives.unpacking import Target, build, copied, shown
+from hostile_archives.unpacking import build, copied, shown, target_in
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.testing import needs_program, needs_root
@@ -26,7 +27,7 @@ def layout(tmp_path: Path) -> Layout:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Target:
-    return Target(tmp_path / "target")
+    return target_in(tmp_path / "target")
 
 
 BOTH = ["./", "d/", "d/stays", "new"]
@@ -134,7 +135,7 @@ def test_an_archive_with_its_digest(tmp_path, target):
     data = gzip.compress(archive(directory("d"), Member("d/a"), hard("b", "d/a"), link("l", "b")))
     (tmp_path / "root.tar.gz").write_bytes(data)
     with pytest.raises(HaconiwaError, match="is wanted"):
-        tar.build(tar.Options("root.tar.gz", digest="sha256:" + "0" * 64), Target(tmp_path / "other"))
+        tar.build(tar.Options("root.tar.gz", digest="sha256:" + "0" * 64), target_in(tmp_path / "other"))
     tar.build(tar.Options("root.tar.gz", digest=f"sha256:{hashlib.sha256(data).hexdigest()}"), target)
     assert shown(target.layers) == ["./", "b", "d/", "d/a", "l"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import time
@@ -80,14 +79,7 @@ def build_base(container: Container, feature: Rootfs, roots: Store, show: Callab
     (name,) = feature.strategy
     strategy, options = strategy_of(feature.strategy)
     with roots.scratch() as scratch, roots.scratch() as changes:
-        names = itertools.count()
-
-        def make() -> Path:
-            layer = scratch / str(next(names))
-            layer.mkdir(mode=0o755)
-            return layer
-
-        target = Target(folder, make, partial(show, name))
+        target = Target(folder, scratch, partial(show, name))
         strategy.build(options, target)
         layers: list[Path] = target.layers
         if feature.owner:

@@ -48,23 +48,25 @@ class Target:
 
     Args:
         folder: of the definition.
-        make: returns a new, empty directory that becomes a layer.
+        scratch: an empty directory on the file system of the layers.
         show: called with each line that tells how it goes.
 
     Attributes:
         folder: of the definition; relative paths start there.
+        scratch: where what is only needed meanwhile can lie, under names that do not begin with "layer-".
         layers: directories that become layers, the lowest first; the first is `directory`.
         config: of an image: how its command runs (Cmd, Env, User ...).
         binds: directories of the host that containers see at the same path, read-only; each exists in the root.
     """
 
-    def __init__(self, folder: str, make: Callable[[], Path], show: Callable[[str], None]) -> None:
+    def __init__(self, folder: str, scratch: Path, show: Callable[[str], None]) -> None:
         self.folder = folder
-        self.layers = [make()]
+        self.scratch = scratch
+        self.layers: list[Path] = []
         self.config: Mapping[str, Any] = {}
         self.binds: tuple[str, ...] = ()
-        self._make = make
         self._show = show
+        self.add_layer()
 
     @property
     def directory(self) -> Path:
@@ -73,8 +75,10 @@ class Target:
 
     def add_layer(self) -> Path:
         """Return the directory of a further layer, above all there are."""
-        self.layers.append(self._make())
-        return self.layers[-1]
+        layer = self.scratch / f"layer-{len(self.layers)}"
+        layer.mkdir(mode=0o755)
+        self.layers.append(layer)
+        return layer
 
     def progress(self, text: str) -> None:
         """Tell how it goes, in one line."""

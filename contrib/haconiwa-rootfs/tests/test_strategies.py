@@ -44,7 +44,7 @@ def test_a_tool_that_fails_leaves_nothing(store: Store, create: Create) -> None:
 
 
 def test_a_tool_that_is_missing(tmp_path: Path) -> None:
-    target = Target(str(tmp_path), lambda: tmp_path, print)
+    target = Target(str(tmp_path), tmp_path, print)
     with pytest.raises(HaconiwaError, match="no-such-tool is not installed"):
         target.run(["no-such-tool"])
 

@@ -44,10 +44,12 @@ def main(options: Options, log: Log) -> int:
     container, feature = found[0]
     folder = container.folder or os.getcwd()
     store = store_of(feature, folder)
-    root = store.find(last_key(feature, folder))
-    if root is None:
-        raise HaconiwaError(f"the root of {container.name} has not been created: haconiwa create {options.file}")
-    if root.binds:
-        log.warning(f"{', '.join(root.binds)} of the host are not in the archive")
-    export(store.paths(root), root.config, options.destination, not options.no_tls_verify)
+    # Nobody removes the layers while they are read.
+    with store.changing(), store.scratch() as scratch:
+        root = store.find(last_key(feature, folder))
+        if root is None:
+            raise HaconiwaError(f"the root of {container.name} has not been created: haconiwa create {options.file}")
+        if root.binds:
+            log.warning(f"{', '.join(root.binds)} of the host are not in the archive")
+        export(store.paths(root), root.config, options.destination, not options.no_tls_verify, scratch)
     return 0

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import IO, Any, cast
 
 from haconiwa_core.errors import HaconiwaError
@@ -16,7 +17,6 @@ from haconiwa_rootfs.images.reading import packed
 from haconiwa_rootfs.images.skopeo import push
 from haconiwa_rootfs.images.writing import write_layout
 
-_LARGE_FILES = "/var/tmp"  # noqa: S108 - file-hierarchy(7): a directory is made in there, for this process alone
 _GZIP_LEVEL = 6
 _MODE = 0o644
 
@@ -48,7 +48,7 @@ _COMPRESSIONS: dict[str, Compress] = {
 }
 
 
-def export(layers: Sequence[str], run: Mapping[str, Any], destination: str, tls_verify: bool) -> None:
+def export(layers: Sequence[str], run: Mapping[str, Any], destination: str, tls_verify: bool, scratch: Path) -> None:
     """Write what layers show together; equal layers give equal archives and images.
 
     Args:
@@ -57,6 +57,7 @@ def export(layers: Sequence[str], run: Mapping[str, Any], destination: str, tls_
         destination: a path that ends with .tar, .tar.gz, .tar.xz or .tar.zst; oci:DIRECTORY[:TAG]; or another
             transport of skopeo(1), such as docker://NAME:TAG or docker-archive:FILE:NAME:TAG.
         tls_verify: demand HTTPS and a valid certificate of a registry.
+        scratch: an empty directory for what is needed meanwhile.
 
     Raises:
         HaconiwaError: it cannot be written there; a file that was there stays as it was.
@@ -73,9 +74,8 @@ def export(layers: Sequence[str], run: Mapping[str, Any], destination: str, tls_
         path, _, tag = rest.partition(":")
         _write_image(layers, run, path, tag or "latest")
         return
-    with tempfile.TemporaryDirectory(prefix="haconiwa-image-", dir=os.environ.get("TMPDIR", _LARGE_FILES)) as scratch:
-        _write_image(layers, run, scratch, "image")
-        push(scratch, destination, tls_verify)
+    _write_image(layers, run, str(scratch), "image")
+    push(str(scratch), destination, tls_verify)
 
 
 def _has_transport(destination: str) -> bool:

@@ -40,7 +40,7 @@ def build(options: Options, target: Target) -> None:
         HaconiwaError: it has failed, or is not installed.
     """
     more = [options.mirror] if options.mirror else []
-    with tempfile.TemporaryDirectory(dir=target.directory.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=target.scratch) as scratch:
         file = os.path.join(scratch, "root.tar")
         target.run(["mmdebstrap", "--format=tar", *arguments(options), options.release, file, *more])
         archive = os.open(file, os.O_RDONLY | os.O_CLOEXEC)

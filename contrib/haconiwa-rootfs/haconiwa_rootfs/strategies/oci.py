@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _LOCAL = ("oci", "oci-archive", "docker-archive")
 _PACKED = Policy(devices="refuse", set_id="drop", owners=False)
-_LARGE_FILES = "/var/tmp"  # noqa: S108 - file-hierarchy(7): a directory is made in there, for this process alone
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _image(options: Options, target: Target) -> Iterator[Image]:
     if transport == "oci":
         yield read_layout(path, tag, platform, options.digest)
         return
-    with tempfile.TemporaryDirectory(prefix="haconiwa-image-", dir=os.environ.get("TMPDIR", _LARGE_FILES)) as scratch:
+    with tempfile.TemporaryDirectory(dir=target.scratch) as scratch:
         layout = os.path.join(scratch, "image")
         if transport in _LOCAL:
             os.mkdir(layout)

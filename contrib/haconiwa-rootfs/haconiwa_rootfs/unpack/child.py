@@ -12,7 +12,7 @@ from haconiwa_rootfs.unpack.confine import end_with_parent, enter, limit
 from haconiwa_rootfs.unpack.contract import Limits, Policy, Unpacked, UnpackError
 from haconiwa_rootfs.unpack.ids import become_root_of_new_user_namespace
 from haconiwa_rootfs.unpack.members import members
-from haconiwa_rootfs.unpack.streams import Measured, decompressed
+from haconiwa_rootfs.unpack.streams import DAMAGED, Measured, decompressed
 from haconiwa_rootfs.unpack.tree import Tree
 
 _SHOWN = 200
@@ -47,7 +47,7 @@ def main(request: str, directory: int, channel: int) -> None:
         answer = {"refused": f"it needs more than {limits.memory} bytes of memory"}
     except OSError as error:
         answer = {"refused": error.strerror or str(error)}
-    except Exception as error:  # noqa: BLE001 - what breaks a reader is no archive, however it breaks it
+    except DAMAGED as error:
         answer = {"refused": f"it cannot be read: {error}"}
     _tell(answer)
 

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import lzma
+import tarfile
+import zlib
 from typing import IO, TYPE_CHECKING, cast
 
 import zstandard
@@ -18,6 +20,19 @@ if TYPE_CHECKING:
 _PIECE = 1 << 17
 _LARGEST_WINDOW = 1 << 27
 """Bytes that zstd may look back, as its own tool has it."""
+
+
+DAMAGED = (
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,  # Headers of headers.
+    lzma.LZMAError,
+    tarfile.TarError,
+    zlib.error,
+    zstandard.ZstdError,
+)
+"""What reading a damaged archive raises."""
 
 
 class Measured(io.RawIOBase):
