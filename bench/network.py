@@ -19,16 +19,11 @@ from pathlib import Path
 
 from haconiwa_network import Network
 from haconiwa_ns_net import NetNamespace
-from start import STREAMS, features, make_root, print_medians, warm
+from start import features, keep_running, make_root, print_medians, warm
 
 from haconiwa_core import Container
 from haconiwa_core.feature import Feature
-from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
-from haconiwa_core.planning.planner import plan
-from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.start import start
-from haconiwa_core.runtime.store import Store
 
 APART = "HACONIWA_BENCH_APART"
 BASE = "an empty namespace"
@@ -56,13 +51,8 @@ def main() -> None:
             for way, more in KINDS.items()
         }
         print_medians(ways, BASE, rounds)
-        policy = KINDS["a policy"]
-        keep = Container("kept", ["/sleep", "100000"], features(root, NetNamespace(), *policy))
-        planned, records = plan(keep, gather(), Plugins()), Store(folder / "state")
-        for _ in range(many):
-            running = start(planned, records.claim_unique("kept"), STREAMS, launcher=launcher)
-            end.callback(running.finish, remove=True)
-            end.callback(running.kill)
+        kept = Container("kept", ["/sleep", "100000"], features(root, NetNamespace(), *KINDS["a policy"]))
+        keep_running(kept, folder, many, end)
         print(f"\nwith {many} containers that have a policy")
         print_medians(ways, BASE, rounds)
 

@@ -25,16 +25,11 @@ from haconiwa_rootfs import Rootfs
 from haconiwa_rootfs.building import build_base
 from haconiwa_rootfs.store.roots import Store as Roots
 from haconiwa_rootfs.strategies.shell import shell
-from start import COMMAND, STREAMS, Way, make_root, print_medians, warm
+from start import COMMAND, Way, keep_running, make_root, print_medians, warm
 
 from haconiwa_core import Container
 from haconiwa_core.feature import Feature
-from haconiwa_core.host import gather
 from haconiwa_core.launch.choice import choose_launcher
-from haconiwa_core.planning.planner import plan
-from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.start import start
-from haconiwa_core.runtime.store import Store
 
 SOURCE = shell('mkdir "$1/proc"; cp /bin/busybox "$1/true"; cp /bin/busybox "$1/sleep"')
 RANGE = [IdRange(0, 100000, 65536)]
@@ -51,12 +46,8 @@ def main() -> None:
         ways = {way: with_root(folder, *features) for way, features in kinds(root, f"{on_disk}/roots").items()}
         print_medians(ways, BASE, rounds)
         before = available()
-        keep = Container("kept", ["/sleep", "100000"], features(Rootfs(SOURCE, store=f"{on_disk}/roots")))
-        launcher, planned, records = choose_launcher("helper"), plan(keep, gather(), Plugins()), Store(folder / "kept")
-        for _ in range(many):
-            running = start(planned, records.claim_unique("kept"), STREAMS, launcher=launcher)
-            end.callback(running.finish, remove=True)
-            end.callback(running.kill)
+        kept = Container("kept", ["/sleep", "100000"], features(Rootfs(SOURCE, store=f"{on_disk}/roots")))
+        keep_running(kept, folder, many, end)
         print(f"\n{many} containers on one layer: {(before - available()) / many:.0f} KiB of memory each")
         print_medians(ways, BASE, rounds)
 

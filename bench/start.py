@@ -144,6 +144,19 @@ def warm(folder: Path, container: Container, launcher: Launcher) -> Way:
     return partial(timed, once)
 
 
+def keep_running(container: Container, folder: Path, many: int, stack: ExitStack) -> None:
+    """Start so many containers, which are ended when the stack is."""
+    planned, records, launcher = (
+        plan(container, gather(), Plugins()),
+        Store(folder / "state"),
+        choose_launcher("helper"),
+    )
+    for _ in range(many):
+        running = start(planned, records.claim_unique("kept"), STREAMS, launcher=launcher)
+        stack.callback(running.finish, remove=True)
+        stack.callback(running.kill)
+
+
 def ours(folder: Path, root: Path, helper: Launcher, stack: ExitStack) -> dict[str, Way]:
     container = Container("bench", COMMAND, features(root))
     net = Container("bench", COMMAND, features(root, NetNamespace()))

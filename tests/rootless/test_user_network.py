@@ -170,7 +170,7 @@ class Caller:
     def run(self, *arguments: object) -> Done:
         return subprocess.run(
             self._line(*arguments), check=False, capture_output=True, text=True, timeout=60, **self._options
-        )  # type: ignore[call-overload,no-any-return]
+        )
 
     @contextmanager
     def running(self, file: Path, **more: object) -> Iterator[subprocess.Popen[str]]:
@@ -178,7 +178,7 @@ class Caller:
         line = self._line("run", "--rm", file)
         with subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **self._options, **more
-        ) as process:  # type: ignore[call-overload]
+        ) as process:
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline() == "listening\n", process.stderr and process.stderr.read()
@@ -298,24 +298,26 @@ def test_several_at_once_and_none_outlives_its_container(caller: Caller, helper:
 def test_it_serves_a_container_in_the_background_and_again(caller: Caller, helper: str) -> None:
     port = free_port()
     file = definition(caller.folder, helper, port=port, more=more_for(helper))
-    for _ in range(2):
-        output(caller.run("run", "-d", "--name", "back", file))
-        (serving,) = caller.helpers()
-        wait_for_answer(port)
-        output(caller.run("stop", "back"))
-        assert is_gone(serving)
-        output(caller.run("rm", "back"))
+    try:
+        for _ in range(2):
+            output(caller.run("run", "-d", "--name", "back", file))
+            (serving,) = caller.helpers()
+            wait_until_it_listens(caller)
+            assert asked(port)[0] == b"tcp hello"
+            output(caller.run("stop", "back"))
+            assert is_gone(serving)
+            output(caller.run("rm", "back"))
+    finally:
+        caller.run("rm", "--force", "back")
 
 
-def wait_for_answer(port: int) -> None:
-    """Wait until a server listens; what forwards for it may take connections before."""
+def wait_until_it_listens(caller: Caller) -> None:
+    """Wait for what the server says then: connections that are forwarded before may stay unanswered."""
     deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            if asked(port)[0]:
-                return
+    while "listening" not in caller.run("logs", "back").stdout:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it does not listen after {_SECONDS} s")
         time.sleep(0.05)
-    raise TimeoutError(f"nothing answers at {port}")
 
 
 def test_the_example_of_the_readme(caller: Caller) -> None:

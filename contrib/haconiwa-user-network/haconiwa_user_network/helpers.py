@@ -105,7 +105,9 @@ def _start(program: str, arguments: tuple[str, ...], directory: str) -> None:
 
 def _publish(forward: Forward, directory: str) -> None:
     address, outside, inside, protocol = forward
-    wanted = {"proto": protocol, "host_addr": address or "0.0.0.0", "host_port": outside, "guest_port": inside}  # noqa: S104 - what is asked for
+    wanted = {"proto": protocol, "host_port": outside, "guest_port": inside}
+    if address:
+        wanted["host_addr"] = address
     answer = _asked({"execute": "add_hostfwd", "arguments": wanted}, directory)
     if "return" not in answer:
         text = f"{address or '*'}:{outside}/{protocol} cannot be published: {answer.get('error', {}).get('desc', '')}"

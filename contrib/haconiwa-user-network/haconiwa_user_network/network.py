@@ -81,7 +81,7 @@ def hosts(feature: UserNetwork) -> dict[str, str]:
 
 def problems_of(feature: UserNetwork) -> Iterator[Problem]:
     """Yield what is wrong with addresses and ports."""
-    from ipaddress import IPv4Network
+    from ipaddress import IPv4Network, ip_address
 
     try:
         if IPv4Network(feature.subnet).prefixlen > _LONGEST_PREFIX:
@@ -95,6 +95,8 @@ def problems_of(feature: UserNetwork) -> Iterator[Problem]:
     for port in ports:
         if port.address and not _is_address(port.address):
             yield Problem(f"{port.address!r} is no IP address", key="ports")
+        elif port.address and ip_address(port.address).is_unspecified:
+            yield Problem(f"{port}: every address of the host is meant without one", key="ports")
         if not (1 <= port.outside <= _LARGEST_PORT and 1 <= port.inside <= _LARGEST_PORT):
             yield Problem(f"{port}: ports are 1 to {_LARGEST_PORT}", key="ports")
     places = [(port.address, port.outside, port.protocol) for port in ports]

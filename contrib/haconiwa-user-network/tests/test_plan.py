@@ -86,6 +86,7 @@ def test_files(options: dict[str, object], files: dict[str, bytes]) -> None:
         ({"ports": ["80:70000"]}, "ports", "*:80:70000/tcp: ports are 1 to 65535"),
         ({"ports": ["300.0.0.1:80:80"]}, "ports", "'300.0.0.1' is no IP address"),
         ({"ports": ["80:80", "80:81"]}, "ports", "port 80/tcp is published twice"),
+        ({"ports": ["0.0.0.0:80:80"]}, "ports", "0.0.0.0:80:80/tcp: every address of the host is meant without one"),
         ({"ports": ["127.0.0.1:53:53/udp"]}, "ports", "127.0.0.1:53:53/udp: slirp4netns loses answers by UDP"),
         ({"subnet": "10.0.2.0/26"}, "subnet", "10.0.2.0/26 has no host number 100"),
         ({"subnet": "10.0.2.1/24"}, "subnet", "10.0.2.1/24 has host bits set"),

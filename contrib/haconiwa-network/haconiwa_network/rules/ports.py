@@ -61,12 +61,12 @@ def published(text: str) -> Published:
     found = _PORT.fullmatch(text)
     if not found:
         raise ValueError(f"{text!r} is no port to publish")
-    address = str(ip_address(found[1])) if found[1] else ""
-    if address == "::1":
+    address = ip_address(found[1]) if found[1] else None
+    if address and address.version == 6 and address.is_loopback:
         raise ValueError("the kernel sends no packet for ::1 elsewhere; publish on 127.0.0.1")
-    if address in ("0.0.0.0", "::"):  # noqa: S104 - refused
+    if address and address.is_unspecified:
         raise ValueError(f"leave {address} out for all addresses")
-    return Published(address, _number(found[2]), _number(found[3]), found[4] or "tcp")
+    return Published(str(address or ""), _number(found[2]), _number(found[3]), found[4] or "tcp")
 
 
 def destination(text: str) -> Destination:
