@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -95,6 +94,8 @@ class Target:
         Raises:
             HaconiwaError: it is not there, or its exit status is not 0; with the last line that it has printed.
         """
+        import subprocess
+
         last = ""
         try:
             with subprocess.Popen(

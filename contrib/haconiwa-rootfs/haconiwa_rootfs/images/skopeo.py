@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 from haconiwa_rootfs.images.documents import ImageError
 
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-
 _LAST = 2000
 """Characters of a complaint."""
-
-
-def own_platform() -> str:
-    """Return this machine's, as images name it."""
-    machine = os.uname().machine
-    return f"linux/{_MACHINES.get(machine, machine)}"
 
 
 def pull(source: str, layout: str, platform: str, tls_verify: bool) -> None:

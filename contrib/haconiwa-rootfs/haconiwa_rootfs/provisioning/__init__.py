@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -49,6 +47,9 @@ def python_source(function: Callable[[], object]) -> str:
     Args:
         function: made by `def` in a file, without arguments and decorators.
     """
+    import inspect
+    import textwrap
+
     return f"{textwrap.dedent(inspect.getsource(function))}\n{function.__name__}()\n"
 
 

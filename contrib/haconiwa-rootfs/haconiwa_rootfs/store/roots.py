@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from haconiwa_core.errors import HaconiwaError
-from haconiwa_rootfs.store.trees import measure, remove
 
 VARIABLE = "HACONIWA_ROOTS"
 _PRIVATE = 0o700
@@ -138,6 +135,10 @@ class Store:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give an empty directory on the file system of the layers, and remove what is in it at the end."""
+        import tempfile
+
+        from haconiwa_rootfs.store.trees import remove
+
         directory = Path(tempfile.mkdtemp(dir=self._make("scratch")))
         try:
             yield directory
@@ -150,6 +151,8 @@ class Store:
         Raises:
             HaconiwaError: it cannot be read.
         """
+        from haconiwa_rootfs.store.trees import measure
+
         layer = Layer(*measure(str(tree)))
         place = layer_path(self.directory, layer.digest)
         self._make("layers/sha256")
@@ -161,6 +164,8 @@ class Store:
 
     def put(self, root: Root) -> None:
         """Keep a root whose layers are there."""
+        import tempfile
+
         folder = self._make("roots")
         data = {**root._asdict(), "layers": [layer._asdict() for layer in root.layers]}
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
@@ -198,6 +203,8 @@ class Store:
 
     def prune(self, kept: Collection[str] = ()) -> int:
         """Remove what `unused` returns; return how many things that were."""
+        from haconiwa_rootfs.store.trees import remove
+
         found = self.unused(kept)
         for path in found:
             if path.is_dir():
@@ -208,7 +215,8 @@ class Store:
 
     def free(self) -> int:
         """Return the bytes that are free on the file system of the layers."""
-        return shutil.disk_usage(self._make("layers")).free
+        found = os.statvfs(self._make("layers"))
+        return found.f_bavail * found.f_frsize
 
     def _make(self, name: str) -> Path:
         # Set-user-ID programs in layers are out of reach for other users.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from haconiwa_rootfs.strategies.debian import Packages, arguments, inputs
-from haconiwa_rootfs.unpack import Policy, unpack
 
 if TYPE_CHECKING:
     from haconiwa_rootfs.strategy import Target
@@ -39,6 +37,10 @@ def build(options: Options, target: Target) -> None:
     Raises:
         HaconiwaError: it has failed, or is not installed.
     """
+    import tempfile
+
+    from haconiwa_rootfs.unpack import Policy, unpack
+
     more = [options.mirror] if options.mirror else []
     with tempfile.TemporaryDirectory(dir=target.scratch) as scratch:
         file = os.path.join(scratch, "root.tar")

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
-
-from haconiwa_display import progress
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.feature import option
 from haconiwa_core.options import Pattern
-from haconiwa_rootfs.images.docker_archive import read_docker_archive
-from haconiwa_rootfs.images.documents import ImageError
-from haconiwa_rootfs.images.image import Image, unpack_layer
-from haconiwa_rootfs.images.layout import read_layout
-from haconiwa_rootfs.images.skopeo import own_platform, pull
-from haconiwa_rootfs.strategies.limits import Devices, Digest, SetId, Size, limits
-from haconiwa_rootfs.unpack import Policy, unpack
+from haconiwa_rootfs.images.platforms import own_platform
+from haconiwa_rootfs.strategies.limits import Devices, Digest, SetId, Size
 
 if TYPE_CHECKING:
     from haconiwa_rootfs.strategy import Target
 
-_LOCAL = ("oci", "oci-archive", "docker-archive")
-_PACKED = Policy(devices="refuse", set_id="drop", owners=False)
+LOCAL = ("oci", "oci-archive", "docker-archive")
+"""Transports of images that are files."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +68,8 @@ def inputs(options: Options, folder: str) -> Mapping[str, str]:
     """
     found = {"platform": options.platform or own_platform()}
     transport, _, rest = options.image.partition(":")
-    if transport in _LOCAL and not options.digest:
-        path = os.path.join(folder, _split(rest)[0])
+    if transport in LOCAL and not options.digest:
+        path = os.path.join(folder, split(rest)[0])
         changing = os.path.join(path, "index.json") if transport == "oci" else path
         try:
             status = os.stat(changing)
@@ -94,53 +85,12 @@ def build(options: Options, target: Target) -> None:
     Raises:
         HaconiwaError: it cannot be had, is refused, or is not what it says.
     """
-    policy = Policy(whiteouts=True, devices=options.devices, set_id=options.set_id)
-    with _image(options, target) as image:
-        target.config = dict(image.run)
-        for layer in progress(image.layers, "unpacking layers", len(image.layers)):
-            directory = target.directory if layer is image.layers[0] else target.add_layer()
-            unpacked = unpack_layer(layer, str(directory), limits(options.size), policy)
-            for text in unpacked.left_out:
-                target.progress(f"left out: {text}")
+    from haconiwa_rootfs.images.filling import fill
+
+    fill(options, target)
 
 
-@contextmanager
-def _image(options: Options, target: Target) -> Iterator[Image]:
-    transport, _, rest = options.image.partition(":")
-    platform = options.platform or own_platform()
-    if options.digest and transport not in ("oci", "oci-archive"):
-        raise ImageError("digest is for oci: and oci-archive:; write docker://NAME@DIGEST for a registry")
-    path, tag = _split(rest)
-    path = os.path.join(target.folder, path)
-    if transport == "oci":
-        yield read_layout(path, tag, platform, options.digest)
-        return
-    with tempfile.TemporaryDirectory(dir=target.scratch) as scratch:
-        layout = os.path.join(scratch, "image")
-        if transport in _LOCAL:
-            os.mkdir(layout)
-            _unpack_archive(path, layout, options)
-        else:
-            pull(options.image, layout, platform, options.tls_verify)
-            tag = "image"
-        if transport == "docker-archive":
-            yield read_docker_archive(layout, tag, platform)
-        else:
-            yield read_layout(layout, tag, platform, options.digest)
-
-
-def _unpack_archive(path: str, directory: str, options: Options) -> None:
-    try:
-        archive = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
-    try:
-        unpack(archive, directory, limits(options.size), _PACKED)
-    finally:
-        os.close(archive)
-
-
-def _split(rest: str) -> tuple[str, str]:
+def split(rest: str) -> tuple[str, str]:
     """Return path and tag: what is before and after the first colon, as skopeo(1) has it."""
     path, _, tag = rest.partition(":")
     return path, tag

@@ -11,7 +11,6 @@ from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.feature import option
 from haconiwa_core.options import HostPath
 from haconiwa_rootfs.strategies.limits import Devices, Digest, SetId, Size, limits
-from haconiwa_rootfs.unpack import Policy, unpack
 
 if TYPE_CHECKING:
     from haconiwa_rootfs.strategy import Target
@@ -70,6 +69,8 @@ def build(options: Options, target: Target) -> None:
     Raises:
         HaconiwaError: it is not there, refused, or another than the digest says.
     """
+    from haconiwa_rootfs.unpack import Policy, unpack
+
     path = os.path.join(target.folder, options.archive)
     try:
         archive = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
