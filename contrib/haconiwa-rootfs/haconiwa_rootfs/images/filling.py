@@ -14,10 +14,10 @@ from haconiwa_rootfs.images.docker_archive import read_docker_archive
 from haconiwa_rootfs.images.documents import ImageError
 from haconiwa_rootfs.images.image import Image, unpack_layer
 from haconiwa_rootfs.images.layout import read_layout
-from haconiwa_rootfs.images.platforms import own_platform
+from haconiwa_rootfs.images.names import LOCAL, own_platform, split
 from haconiwa_rootfs.images.skopeo import pull
 from haconiwa_rootfs.strategies.limits import limits
-from haconiwa_rootfs.strategies.oci import LOCAL, Options, split
+from haconiwa_rootfs.strategies.oci import Options
 from haconiwa_rootfs.unpack import Policy, unpack
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from haconiwa_rootfs.images import documents
 from haconiwa_rootfs.images.documents import INDEXES, MANIFESTS
 from haconiwa_rootfs.images.files import read_file, sha256
-from haconiwa_rootfs.images.platforms import own_platform
+from haconiwa_rootfs.images.names import own_platform
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

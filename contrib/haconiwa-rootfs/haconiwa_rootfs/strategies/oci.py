@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.feature import option
 from haconiwa_core.options import Pattern
-from haconiwa_rootfs.images.platforms import own_platform
+from haconiwa_rootfs.images.names import LOCAL, own_platform, split
 from haconiwa_rootfs.strategies.limits import Devices, Digest, SetId, Size
 
 if TYPE_CHECKING:
     from haconiwa_rootfs.strategy import Target
-
-LOCAL = ("oci", "oci-archive", "docker-archive")
-"""Transports of images that are files."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,3 @@ def build(options: Options, target: Target) -> None:
     from haconiwa_rootfs.images.filling import fill
 
     fill(options, target)
-
-
-def split(rest: str) -> tuple[str, str]:
-    """Return path and tag: what is before and after the first colon, as skopeo(1) has it."""
-    path, _, tag = rest.partition(":")
-    return path, tag
