@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from itertools import islice
 from signal import Signals
 from typing import Any
@@ -16,7 +16,7 @@ from haconiwa_core.hooks.hook import catchable_signals
 from haconiwa_core.runtime.processes import End
 from haconiwa_supervision.container.reloading import reload
 from haconiwa_supervision.container.supervised import Supervised
-from haconiwa_supervision.control.server import Conversation, Handler
+from haconiwa_supervision.control.server import Conversation, Handler, answered
 from haconiwa_supervision.events.files import read_events
 from haconiwa_supervision.supervisor import Supervisor
 
@@ -50,8 +50,8 @@ class Requests:
             "call": self._call,
             "inspect": self._inspect,
         }
-        answered = {do: _answered(method) for do, method in simple.items()}
-        return {"start": self._start, "events": self._events, "wait": self._wait, **answered}
+        others: dict[str, Handler] = {"start": self._start, "events": self._events, "wait": self._wait}
+        return others | {do: answered(method) for do, method in simple.items()}
 
     async def _start(self, conversation: Conversation, request: Request, descriptors: list[int]) -> None:
         """Start containers; to who waits, tell their processes, and their ends."""
@@ -245,16 +245,3 @@ def _seconds(request: Request) -> float | None:
     if timeout is None or (isinstance(timeout, (int, float)) and 0 <= timeout <= _MOST_SECONDS):
         return timeout
     raise HaconiwaError(f"{timeout!r} is no number of seconds")
-
-
-def _answered(method: Callable[[Request], Awaitable[Any]]) -> Handler:
-    """Return a handler for a request that has one answer, and takes no descriptors.
-
-    What a client has asked for is done, even if it has gone meanwhile.
-    """
-
-    async def handle(conversation: Conversation, request: Request, descriptors: list[int]) -> None:
-        close_all(descriptors)
-        await conversation.send({"value": await method(request)})
-
-    return handle

@@ -162,7 +162,7 @@ def _locked_folder(store: Store) -> Iterator[Path]:
     """
     folder = _folder_of(store)
     for each in (store.directory, folder):
-        _make_private(each)
+        make_private(each)
     lock = _locked(folder)
     try:
         yield folder
@@ -184,7 +184,12 @@ def _locked(folder: Path) -> int:
     return lock
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner can enter, if it is not there.
+
+    Raises:
+        HaconiwaError: it cannot be made, or others could enter it.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()

@@ -238,3 +238,19 @@ class Server:
             self._fault(error)
             return HaconiwaError(f"the request could not be answered: {error!r}")
         return None
+
+
+def answered(method: Callable[[Mapping[str, Any]], Awaitable[Any]]) -> Handler:
+    """Return a handler for a request that has one answer, and takes no descriptors.
+
+    What a client has asked for is done, even if it has gone meanwhile.
+
+    Args:
+        method: takes what the request holds, and returns the answer's value.
+    """
+
+    async def handle(conversation: Conversation, request: Mapping[str, Any], descriptors: list[int]) -> None:
+        close_all(descriptors)
+        await conversation.send({"value": await method(request)})
+
+    return handle

@@ -1,16 +1,10 @@
-"""Which TCP ports are listened on in a network namespace, asked of the kernel without a connection (sock_diag(7)).
-
-The tables of proc_net(5) say the same, but the kernel goes through those of all its connections for that, which takes
-milliseconds where there is much memory.
-"""
+"""Which TCP ports of a container are listened on."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,18 +12,8 @@ from pathlib import Path
 from haconiwa_core.linux.host import descendants
 from haconiwa_supervision.readiness import Subject
 from haconiwa_supervision.readiness.network import is_shared, socket_in
+from haconiwa_supervision.readiness.sock_diag import LISTEN, NETLINK_SOCK_DIAG, sockets
 
-_NETLINK_SOCK_DIAG = 4
-_SOCK_DIAG_BY_FAMILY = 20
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST_DUMP = 0x301
-_STATE_LISTEN = 1 << 10
-_ANY_COOKIE = 0xFFFFFFFF
-_HEADER = struct.Struct("=IHHII")
-_REQUEST = struct.Struct("=BBBxI HH16s16sIII")
-_INODE = struct.Struct("=68xI")
-_BUFFER = 32 << 10
-_REASONS = {errno.ENOENT: "the kernel cannot tell who listens; modprobe tcp_diag"}
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 
 
@@ -57,31 +41,12 @@ class Listening:
         Raises:
             OSError: ENOENT where the kernel has no module tcp_diag.
         """
-        found = {inode for family in (socket.AF_INET, socket.AF_INET6) for inode in self._inodes(family, port)}
+        found = set(sockets(self._socket, port, (LISTEN,)))
         if not found:
             return "nothing listens"
         if self._owner and found.isdisjoint(_open_sockets(self._owner)):
             return "only what is not of the container listens"
         return ""
-
-    def _inodes(self, family: int, port: int) -> Iterator[int]:
-        """Yield the inode of each socket that listens on a port."""
-        place = (socket.htons(port), 0, b"", b"", 0, _ANY_COOKIE, _ANY_COOKIE)
-        request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _STATE_LISTEN, *place)
-        size = _HEADER.size + len(request)
-        self._socket.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 0, 0) + request)
-        while True:
-            # The kernel answers while it is asked: this does not wait.
-            messages = self._socket.recv(_BUFFER)
-            while messages:
-                length, kind, *_ = _HEADER.unpack_from(messages)
-                content, messages = messages[_HEADER.size : length], messages[length + 3 & ~3 :]
-                if kind == _NLMSG_DONE:
-                    return
-                if kind == _NLMSG_ERROR:
-                    number = -struct.unpack_from("=i", content)[0]
-                    raise OSError(number, _REASONS.get(number, os.strerror(number)))
-                yield _INODE.unpack_from(content)[0]
 
 
 async def listening_in(subject: Subject) -> Listening:
@@ -90,7 +55,7 @@ async def listening_in(subject: Subject) -> Listening:
     Raises:
         OSError: as `socket_in`.
     """
-    opened = await socket_in(subject, socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+    opened = await socket_in(subject, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
     return Listening(opened, subject if is_shared(subject) else None)
 
 

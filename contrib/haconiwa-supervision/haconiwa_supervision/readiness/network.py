@@ -7,15 +7,32 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Protocol
 
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CLONE_NEWNET
 from haconiwa_core.linux.host import start_time, system_call
-from haconiwa_supervision.readiness import Subject, inside
+from haconiwa_supervision.readiness import inside
 from haconiwa_supervision.threads import in_own_thread
 
 
-def is_shared(subject: Subject) -> bool:
+class Entered(Protocol):
+    """A process whose network namespace is entered."""
+
+    @property
+    def pid(self) -> int:
+        """On the host."""
+
+    @property
+    def started(self) -> int:
+        """When it was started, in clock ticks since boot."""
+
+    @property
+    def pidfd(self) -> int:
+        """Its descriptor."""
+
+
+def is_shared(subject: Entered) -> bool:
     """Return whether a container's network namespace is that of this process.
 
     Raises:
@@ -28,7 +45,7 @@ def is_shared(subject: Subject) -> bool:
     return (its.st_dev, its.st_ino) == (own.st_dev, own.st_ino)
 
 
-async def socket_in(subject: Subject, family: int, kind: int, protocol: int = 0) -> socket.socket:
+async def socket_in(subject: Entered, family: int, kind: int, protocol: int = 0) -> socket.socket:
     """Make a socket in a container's network namespace, in which it stays (setns(2)).
 
     The namespace is entered by a thread that ends right after that: other threads never see it.
@@ -54,7 +71,7 @@ async def socket_in(subject: Subject, family: int, kind: int, protocol: int = 0)
     return await in_own_thread(make, socket.socket.close)
 
 
-def _made_inside(subject: Subject, family: int, kind: int, protocol: int) -> socket.socket:
+def _made_inside(subject: Entered, family: int, kind: int, protocol: int) -> socket.socket:
     """Have a socket made by a process that enters the container's user namespace first, as an ordinary user must."""
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -1,0 +1,42 @@
+"""`haconiwa fastcontainer`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace as Options
+
+from haconiwa_core.log import Log
+
+HELP = "start containers when they are asked for, and stop them when they are not"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    serve = verbs.add_parser("serve", help="be the front of services until interrupted")
+    serve.add_argument("files", metavar="FILE", nargs="+", help="a definition with a section fastcontainer")
+    serve.add_argument("--http", metavar="ADDRESS:PORT", action="append", default=[], help="listen there for HTTP")
+    serve.add_argument("--state", metavar="URL", default="", help="what fronts share; by default a file of this host")
+    serve.set_defaults(run=_serve)
+
+
+def main(options: Options, log: Log) -> int:
+    """Do what the verb says."""
+    status: int = options.run(options, log)
+    return status
+
+
+def _serve(options: Options, log: Log) -> int:
+    import asyncio
+
+    from haconiwa_core.host import gather
+    from haconiwa_core.plugins.loading import Plugins
+    from haconiwa_core.runtime.store import Store
+    from haconiwa_fastcontainer.services import read_services
+    from haconiwa_fastcontainer.serving import Settings, listening, serve
+
+    definitions = read_services(options.files, Plugins(), gather())
+    wanted = [*options.http, *(address for item in definitions for address in item.options.listen)]
+    sockets = {address: listening(address) for address in wanted}
+    settings = Settings(options.files, Store(), http=options.http, state=options.state)
+    asyncio.run(serve(settings, sockets, log))
+    return 0

@@ -1,0 +1,313 @@
+"""All services of one front: what they share, and the work that makes their instances what they should be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from haconiwa_runtime.waiting import within
+from haconiwa_supervision.tasks import Tasks
+
+from haconiwa_core.errors import HaconiwaError
+from haconiwa_core.linux.host import start_time
+from haconiwa_core.runtime.record import Process
+from haconiwa_fastcontainer.fleet.instance import Instance
+from haconiwa_fastcontainer.fleet.network import Subject
+from haconiwa_fastcontainer.fleet.placement import place
+from haconiwa_fastcontainer.fleet.service import Service, reason_of
+from haconiwa_fastcontainer.fleet.starting import Containers
+from haconiwa_fastcontainer.journal import Journal
+from haconiwa_fastcontainer.services import Definition
+from haconiwa_fastcontainer.state import Host, Phase, Row, State
+
+T = TypeVar("T")
+
+_STARTS_AT_ONCE = 64
+_ATTEND = 1.0
+"""Seconds between two looks at services for which nothing happens."""
+
+_KEPT = 100
+"""Containers that have failed, whose records and logs stay."""
+
+COUNTED = ("asked", "starting", "running")
+"""Phases of the instances that a service counts on."""
+
+
+class Fleet:
+    """Services and their instances, as one front knows them. All happens in one event loop.
+
+    Args:
+        definitions: of the services.
+        containers: of this host.
+        state: shared with other fronts.
+        host: what this host is called, and what it takes.
+        control: path of the front's control socket, which instances ask.
+        address: at which other hosts reach this one's instances in its own network namespace; "" for none.
+        grace: seconds until every front has noticed that an instance gets no more requests.
+        journal: is told what happens, and why.
+
+    Attributes:
+        services: by name.
+    """
+
+    def __init__(
+        self,
+        definitions: Iterable[Definition],
+        containers: Containers,
+        state: State,
+        host: Host,
+        *,
+        control: str,
+        address: str = "",
+        grace: float = 0.0,
+        journal: Journal,
+    ) -> None:
+        self.services = {item.name: Service(item, self) for item in definitions}
+        self.state = state
+        self.host = host
+        self.grace = grace
+        self.containers = containers
+        self._control = control
+        self._address = address
+        self.journal = journal
+        self._threads = ThreadPoolExecutor(_STARTS_AT_ONCE, "start")
+        self._tasks = Tasks(self._fault)
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
+        self._closed = False
+        self._owner = "{}:{}".format(*Process.of_this())
+        self._kept: deque[str] = deque()
+
+    async def open(self) -> None:
+        """Open the state, and go on with the instances that a former front has left.
+
+        Raises:
+            StateError: the state cannot be opened.
+        """
+        self.state.watch(self._changed)
+        await self.state.open(self.host)
+        await self._adopt()
+        self._tasks.begin(self._attend_all())
+
+    async def close(self) -> None:
+        """Let go of all; containers go on, for the front that follows."""
+        self._closed = True
+        self._tasks.cancel()
+        await self._tasks.wait(1.0)
+        for service in self.services.values():
+            for instance in service.instances.values():
+                instance.close()
+            service.instances.clear()
+        await self.state.close()
+        self._threads.shutdown(wait=False)
+
+    def tell(self, event: str, service: Service, **more: object) -> None:
+        """Tell what has happened to a service, and why."""
+        self.journal.tell(event, service.name, **more)
+
+    async def work(self, function: Callable[[], T]) -> T:
+        """Call a function that blocks in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    async def change(self, instance: Instance, phase: Phase) -> None:
+        """Let an instance do something else, for all fronts."""
+        instance.row = instance.row._replace(phase=phase, since=time.time())
+        await self.state.put(instance.row)
+
+    # Making instances what they should be.
+
+    def attend(self, service: Service) -> None:
+        """Begin to give a service the instances that it needs now."""
+        if self._closed or len(service.of_phase(*COUNTED)) >= service.needed():
+            return
+        if service.name in self._busy:
+            self._again.add(service.name)
+            return
+        self._busy.add(service.name)
+        self._tasks.begin(self._attend(service))
+
+    async def _attend(self, service: Service) -> None:
+        try:
+            while True:
+                self._again.discard(service.name)
+                await self._fill(service)
+                if service.name not in self._again:
+                    return
+        finally:
+            self._busy.discard(service.name)
+
+    async def _fill(self, service: Service) -> None:
+        """Start instances until there are as many as are needed."""
+        while not service.breaker.wait(time.monotonic()):
+            wanted = service.needed()
+            if len(service.of_phase(*COUNTED)) >= wanted:
+                return
+            host = place(self.host, await self.state.hosts())
+            if host is None:
+                service.failed("no host takes another instance", "")
+                return
+            row = self._new_row(service, host)
+            if not await self.state.reserve(row, wanted):
+                await self._refresh(service)
+                return
+            service.instances[row.name] = Instance(row, None, self._has_ended)
+            if row.phase == "starting":
+                self._tasks.begin(self._start(service, row))
+
+    def _new_row(self, service: Service, host: str) -> Row:
+        name = f"{service.name}-{secrets.token_hex(4)}"
+        is_own = host == self.host.name
+        phase: Phase = "starting" if is_own else "asked"
+        port = service.definition.options.port
+        owner = self._owner if is_own else ""
+        return Row(name, service.name, host, phase, service.definition.generation, "", port, time.time(), owner)
+
+    async def _start(self, service: Service, row: Row) -> None:
+        """Start an instance on this host, and give it to who waits when it accepts connections."""
+        definition, began = service.definition, time.monotonic()
+        row = row._replace(port=row.port or _free_port())
+        container = definition.instance(self._control, row.port)
+        try:
+            subject = await self.work(partial(self.containers.start, container, row.name, definition.file))
+            executed = time.monotonic()
+            instance = self._take(service, row, subject)
+            await within(definition.options.start_timeout, instance.until_ready())
+            await self.change(instance, "running")
+        except (HaconiwaError, OSError) as error:
+            await self._give_up(service, row, error)
+            return
+        service.breaker = type(service.breaker)()
+        self.tell("started", service, instance=row.name, start=executed - began, ready=instance.ready)
+        service.grant()
+
+    def _take(self, service: Service, row: Row, subject: Subject | None) -> Instance:
+        if former := service.instances.get(row.name):
+            former.close()
+        instance = service.instances[row.name] = Instance(row, subject, self._has_ended)
+        return instance
+
+    async def _give_up(self, service: Service, row: Row, error: Exception) -> None:
+        """Forget an instance that could not be started; its container, if there is one, stays to be looked at."""
+        match error:
+            case ProcessLookupError():
+                reason = "it has ended before it accepted a connection"
+            case TimeoutError():
+                reason = f"it has accepted no connection within {service.definition.options.start_timeout:g} s"
+            case _:
+                reason = reason_of(error)
+        if instance := service.instances.pop(row.name, None):
+            instance.close()
+        await self.state.remove(row.name)
+        service.failed(reason, row.name)
+        await self.work(partial(self.containers.kill, row.name))
+        await self._keep(row.name)
+
+    async def _keep(self, name: str) -> None:
+        """Keep the record and the log of a container that has failed, for a while."""
+        self._kept.append(name)
+        if len(self._kept) > _KEPT:
+            await self.work(partial(self.containers.forget, self._kept.popleft()))
+
+    def _has_ended(self, instance: Instance) -> None:
+        """Forget an instance whose first process has ended."""
+        service = self.services.get(instance.row.service)
+        if instance.row.phase == "starting" or service is None:
+            return  # Who waits for it notices.
+        service.instances.pop(instance.name, None)
+        instance.close()
+        by_itself = instance.row.phase != "draining"
+        service.has_ended(instance)
+        self.tell("ended", service, instance=instance.name, by_itself=by_itself)
+        self._tasks.begin(self._bury(service, instance, keep=by_itself))
+
+    async def _bury(self, service: Service, instance: Instance, *, keep: bool) -> None:
+        await self.state.remove(instance.name)
+        if keep:
+            await self._keep(instance.name)
+        else:
+            await self.work(partial(self.containers.forget, instance.name))
+        self.attend(service)
+
+    # What other fronts do, and former ones have done.
+
+    def _changed(self, name: str) -> None:
+        if self._closed:
+            return
+        for service in [self.services[name]] if name in self.services else self.services.values():
+            self._tasks.begin(self._refresh(service))
+
+    async def _refresh(self, service: Service) -> None:
+        rows = {row.name: row for row in await self.state.rows(service.name)}
+        for row in service.update(rows):
+            if row.host != self.host.name:
+                self._take(service, row, None)
+            elif row.phase == "asked":
+                own = row._replace(phase="starting", since=time.time(), owner=self._owner)
+                service.instances[row.name] = Instance(own, None, self._has_ended)
+                await self.state.put(own)
+                self._tasks.begin(self._start(service, own))
+            elif row.phase == "starting":
+                service.instances[row.name] = Instance(row, None, self._has_ended)
+            else:
+                self._take(service, row, await self.work(partial(self.containers.subject, row.name)))
+        service.grant()
+
+    async def _adopt(self) -> None:
+        """Go on with the instances that run here, and forget those that do not."""
+        rows = {row.name: row for row in await self.state.rows() if row.host == self.host.name}
+        found = await self.work(lambda: [(record.name, runs) for record, runs in self.containers.instances()])
+        for name, runs in found:
+            row = rows.pop(name, None)
+            service = self.services.get(row.service) if row else None
+            if row and row.phase == "starting" and _lives(row.owner):
+                continue  # The front that starts it is about to leave.
+            if runs and row and service and row.phase in ("running", "draining"):
+                # One that was to end does so when it asks again.
+                row = row._replace(phase="running")
+                self._take(service, row, await self.work(partial(self.containers.subject, name)))
+                await self.state.put(row)
+            else:
+                if row:
+                    await self.state.remove(name)
+                await self.work(partial(self.containers.stop, name, 0.0))
+        for name, row in rows.items():
+            if not _lives(row.owner):
+                await self.state.remove(name)
+        for service in self.services.values():
+            await self._refresh(service)
+
+    async def _attend_all(self) -> None:
+        while True:
+            for service in self.services.values():
+                self.attend(service)
+            await asyncio.sleep(_ATTEND)
+
+    def _fault(self, error: BaseException) -> None:
+        self.journal.tell("fault", "", reason=reason_of(error))
+
+
+def _free_port() -> int:
+    """Return a TCP port of the host's that nobody has now."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port: int = asked.getsockname()[1]
+        return port
+
+
+def _lives(owner: str) -> bool:
+    """Return whether a front that starts an instance on this host still does."""
+    pid, _, ticks = owner.partition(":")
+    return bool(pid) and start_time(int(pid)) == int(ticks)
+
+
+def host_name() -> str:
+    """Return what the kernel calls this host (uname(2))."""
+    return os.uname().nodename

@@ -1,0 +1,43 @@
+"""What happens to services, and why: lines of JSON, of which the last ones are kept in memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+_KEPT = 1000
+
+Event = Mapping[str, Any]
+
+
+class Journal:
+    """Takes events: each has "time" (seconds since the epoch), "event", "service", and more.
+
+    Args:
+        file: where each is written; None for nowhere.
+
+    Attributes:
+        kept: the last 1000.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file
+        self._listeners: list[Callable[[Event], None]] = []
+        self.kept: deque[Event] = deque(maxlen=_KEPT)
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Have a function called with each event."""
+        self._listeners.append(listener)
+
+    def tell(self, event: str, service: str, **more: Any) -> None:
+        """Take an event."""
+        told = {"time": time.time(), "event": event, "service": service, **more}
+        self.kept.append(told)
+        if self._file:
+            self._file.write(json.dumps(told, separators=(",", ":")) + "\n")
+            self._file.flush()
+        for listener in self._listeners:
+            listener(told)

@@ -1,0 +1,137 @@
+"""The front's process: its services, its sockets, and its life."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from haconiwa_supervision.control.endpoint import Endpoint
+from haconiwa_supervision.control.residence import make_private
+from haconiwa_supervision.control.server import Server
+
+from haconiwa_core.host import gather
+from haconiwa_core.log import Log
+from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.store import Store
+from haconiwa_fastcontainer.control.requests import Requests
+from haconiwa_fastcontainer.fleet.fleet import Fleet, host_name
+from haconiwa_fastcontainer.fleet.starting import Containers
+from haconiwa_fastcontainer.front import tcp
+from haconiwa_fastcontainer.front.listening import Listener
+from haconiwa_fastcontainer.journal import Journal
+from haconiwa_fastcontainer.services import read_services
+from haconiwa_fastcontainer.state import Host, state_of
+
+FOLDER_NAME = ".fastcontainer"
+"""In a state directory: what its front has for itself."""
+
+_CONNECTIONS = 4096
+_LAST_ANSWERS = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a front serves.
+
+    Attributes:
+        files: definitions with the services.
+        store: of the containers.
+        http: addresses for HTTP.
+        state: URL; by default a file in the front's folder.
+        host: name of this host.
+        address: at which other hosts reach instances here.
+        most: instances that this host takes.
+        drain: seconds that requests get to end when the front ends.
+    """
+
+    files: Sequence[str]
+    store: Store
+    http: Sequence[str] = ()
+    state: str = ""
+    host: str = field(default_factory=host_name)
+    address: str = ""
+    most: int = 1000
+    drain: float = 30.0
+
+    @property
+    def folder(self) -> Path:
+        """Of the front's own files."""
+        return self.store.directory / FOLDER_NAME
+
+
+async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: Log) -> None:
+    """Be the front until SIGTERM or SIGINT.
+
+    Args:
+        settings: how.
+        sockets: that listen, by address.
+        log: for messages.
+
+    Raises:
+        DefinitionError: with all that is wrong with the services.
+        HaconiwaError: the state cannot be opened, or another front runs.
+    """
+    plugins = Plugins()
+    definitions = read_services(settings.files, plugins, gather())
+    for folder in (settings.store.directory, settings.folder):
+        make_private(folder)
+    control = settings.folder / "control"
+    state = state_of(settings.state or f"sqlite:{settings.folder / 'state'}")
+    host = Host(settings.host, 0, settings.most, 0, 0.0)
+    containers = Containers(settings.store, plugins)
+    journal = Journal(sys.stdout)
+    fleet = Fleet(definitions, containers, state, host, control=str(control), address=settings.address, journal=journal)
+    endpoint = Endpoint(settings.folder, control)
+    try:
+        await fleet.open()
+        server = Server(endpoint, Requests(fleet).handlers(), lambda error: log.error(str(error)))
+        listeners = _listeners(fleet, sockets, log)
+        journal.tell("serving", "", addresses=sorted(sockets))
+        await _until_told()
+        for listener in listeners:
+            await listener.close(settings.drain)
+        server.refuse()
+        await server.close(_LAST_ANSWERS)
+        await fleet.close()
+    finally:
+        endpoint.close()
+
+
+def _listeners(fleet: Fleet, sockets: Mapping[str, socket.socket], log: Log) -> list[Listener]:
+    def fault(error: BaseException) -> None:
+        log.error(f"a connection: {error!r}")
+
+    return [
+        Listener(sockets[address], partial(tcp.serve, service), most=_CONNECTIONS, fault=fault)
+        for service in fleet.services.values()
+        for address in service.definition.options.listen
+    ]
+
+
+async def _until_told() -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+def listening(address: str) -> socket.socket:
+    """Return a socket that listens on an address, such as "127.0.0.1:80" or "[::1]:80".
+
+    Raises:
+        OSError: nobody can listen there.
+    """
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind((host.strip("[]"), int(port)))
+    opened.listen(4096)
+    return opened

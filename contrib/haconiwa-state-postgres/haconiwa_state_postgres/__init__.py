@@ -1,0 +1,1 @@
+"""A state that several hosts share, in PostgreSQL."""
