@@ -100,7 +100,8 @@ class Front:
     def haconiwa(self, *arguments: str) -> str:
         """Run another command on its state directory, and return what it prints."""
         command = [sys.executable, "-m", "haconiwa_core", *arguments]
-        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True)
+        return done.stdout + done.stderr
 
     def containers(self) -> list[str]:
         """Return the names of the containers that run."""

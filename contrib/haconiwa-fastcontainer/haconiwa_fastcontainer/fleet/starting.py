@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from haconiwa_runtime import recorded
 from haconiwa_runtime.recorded import LIVE
+from haconiwa_supervision.control.resident import ResidentSupervisor
 
 from haconiwa_core.container import Container
 from haconiwa_core.errors import HaconiwaError, RecordError
@@ -14,7 +15,7 @@ from haconiwa_core.linux import open_process
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Record
 from haconiwa_core.runtime.store import Store
-from haconiwa_core.runtime.supervisor import Start, resident_for
+from haconiwa_core.runtime.supervisor import Start
 from haconiwa_fastcontainer import FastContainer
 from haconiwa_fastcontainer.fleet.network import Subject
 
@@ -30,6 +31,7 @@ class Containers:
     def __init__(self, store: Store, plugins: Plugins) -> None:
         self.store = store
         self._plugins = plugins
+        self._supervisor = ResidentSupervisor()
 
     def start(self, container: Container, name: str, file: str) -> Subject:
         """Start a container, and return it when its command has been executed, or it is ready if it says what that is.
@@ -42,10 +44,7 @@ class Containers:
         Raises:
             HaconiwaError: it could not be started; nothing is left of it.
         """
-        supervisor = resident_for([container], self.store)
-        if supervisor is None:
-            raise HaconiwaError("no resident supervisor is there")
-        supervisor.start(Start([container], self.store, self._plugins, name, file=file or None))
+        self._supervisor.start(Start([container], self.store, self._plugins, name, file=file or None))
         return self.subject(name)
 
     def subject(self, name: str) -> Subject:
