@@ -36,6 +36,7 @@ FIND = {
         " [observers.Observer(item) for item in found if item.name == 'planted'];"
         " [print(item.blocked) for item in observers.entry_points() if item.name == 'planted']"
     ),
+    "states": "from haconiwa_fastcontainer.state import state_of; state_of('planted:')",
     "strategies": "from haconiwa_rootfs.strategy import find; find('planted')",
     "supervisors": "from haconiwa_core.runtime import supervisor; supervisor._installed('planted')",
 }

@@ -38,7 +38,7 @@ MARK = "mark-of-the-root"
 PROFILE = "haconiwa-probe"
 """An AppArmor profile that allows everything, where it is loaded."""
 
-WITHOUT_STEPS = {"audit", "supervision"}
+WITHOUT_STEPS = {"audit", "fastcontainer", "supervision"}
 """Features that do nothing to a container by themselves."""
 
 NEED_MORE = {

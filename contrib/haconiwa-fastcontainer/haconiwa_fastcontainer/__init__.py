@@ -81,5 +81,10 @@ class FastContainer(Feature):
     hold: Seconds = option(30.0, "seconds that a request waits for an instance at most, until it is answered with 503")
     quiet_paths: tuple[UrlPath, ...] = option((), "beginnings of paths that do not start it, such as a health check's")
     quiet_agents: tuple[str, ...] = option((), "parts of User-Agent headers that do not start it, such as a crawler's")
-    scaling: Scaling = option(Scaling(), "when there are more instances, or these get more of the host")
+    scaling: Scaling | None = option(None, "when there are more instances, or these get more of the host")
     front: HostPath | None = option(None, "the control socket of its front, which sets this itself")
+
+    @property
+    def rules(self) -> Scaling:
+        """The section's `scaling`, or the defaults of that."""
+        return self.scaling or Scaling()

@@ -51,8 +51,8 @@ def haconiwa_check(feature: FastContainer, plan: Plan) -> Iterator[Problem]:
         yield Problem("only tcp has addresses of its own", key="listen")
     if feature.least > feature.most:
         yield Problem(f"must be at most `most`, which is {feature.most}, not {feature.least}", key="least")
-    if feature.scaling.calm >= feature.scaling.load:
-        yield Problem(f"must be below `load`, which is {feature.scaling.load}", key="scaling.calm")
+    if feature.rules.calm >= feature.rules.load:
+        yield Problem(f"must be below `load`, which is {feature.rules.load}", key="scaling.calm")
     supervision = plan.container.feature("supervision")
     if supervision and getattr(supervision, "restart", "no") != "no":
         yield Problem("its front starts it again, and not its supervisor: leave out `restart` of supervision")
