@@ -37,6 +37,9 @@ _ATTEND = 1.0
 _KEPT = 100
 """Containers that have failed, whose records and logs stay."""
 
+_LONGEST_NAME = 100
+"""Characters of a service's name that are part of its instances' names, which have 128 at most."""
+
 COUNTED = ("asked", "starting", "running")
 """Phases of the instances that a service counts on."""
 
@@ -163,7 +166,7 @@ class Fleet:
                 self._tasks.begin(self._start(service, row))
 
     def _new_row(self, service: Service, host: str) -> Row:
-        name = f"{service.name}-{secrets.token_hex(4)}"
+        name = f"{service.name[:_LONGEST_NAME]}-{secrets.token_hex(4)}"
         is_own = host == self.host.name
         phase: Phase = "starting" if is_own else "asked"
         port = service.definition.options.port
@@ -197,7 +200,7 @@ class Fleet:
     async def _give_up(self, service: Service, row: Row, error: Exception) -> None:
         """Forget an instance that could not be started; its container, if there is one, stays to be looked at."""
         match error:
-            case ProcessLookupError():
+            case ProcessLookupError() | FileNotFoundError():
                 reason = "it has ended before it accepted a connection"
             case TimeoutError():
                 reason = f"it has accepted no connection within {service.definition.options.start_timeout:g} s"
@@ -274,10 +277,13 @@ class Fleet:
                 row = row._replace(phase="running")
                 self._take(service, row, await self.work(partial(self.containers.subject, name)))
                 await self.state.put(row)
-            else:
-                if row:
-                    await self.state.remove(name)
+                continue
+            if row:
+                await self.state.remove(name)
+            if runs:
                 await self.work(partial(self.containers.stop, name, 0.0))
+            else:
+                await self._keep(name)
         for name, row in rows.items():
             if not _lives(row.owner):
                 await self.state.remove(name)
@@ -287,6 +293,8 @@ class Fleet:
     async def _attend_all(self) -> None:
         while True:
             for service in self.services.values():
+                for instance in service.instances.values():
+                    instance.trim()
                 self.attend(service)
             await asyncio.sleep(_ATTEND)
 

@@ -25,11 +25,12 @@ from haconiwa_fastcontainer.fleet.network import Subject, Way
 if TYPE_CHECKING:
     from haconiwa_fastcontainer.state import Row
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.005
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.005
 # One whose client has gone, while its server still has something to say, is open.
 _OPEN = (ESTABLISHED, SYN_RECV, FIN_WAIT1, CLOSE_WAIT, NEW_SYN_RECV)
 _SPARE = 32
-"""Connections to one instance that are kept for the next request."""
+_SPARE_FOR = 2.0
+"""Connections to one instance that are kept for the next request, and seconds for which they are."""
 
 
 class Instance:
@@ -54,7 +55,7 @@ class Instance:
         self.used = time.monotonic()
         self.ready = 0.0
         self._way = Way(row.address, row.port, subject)
-        self._spare: list[socket.socket] = []
+        self._spare: list[tuple[socket.socket, float]] = []
         self._ended = ended
         if subject:
             asyncio.get_running_loop().add_reader(subject.pidfd, self._has_ended)
@@ -76,7 +77,8 @@ class Instance:
             OSError: as `Way.connect`.
         """
         while self._spare:
-            if not is_readable((spare := self._spare.pop()).fileno(), 0):
+            spare, _ = self._spare.pop()
+            if not is_readable(spare.fileno(), 0):
                 return spare
             spare.close()  # It was closed at the other end, or says what nobody has asked for.
         return await self._way.connect()
@@ -88,7 +90,7 @@ class Instance:
     def keep(self, connection: socket.socket) -> None:
         """Take a connection back, on which the next request may go, or close it."""
         if len(self._spare) < _SPARE and self.row.phase == "running":
-            self._spare.append(connection)
+            self._spare.append((connection, time.monotonic()))
         else:
             connection.close()
 
@@ -102,13 +104,13 @@ class Instance:
         began, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             try:
-                self._spare.append(await self._way.connect())
+                self._spare.append((await self._way.connect(), time.monotonic()))
                 break
             except ConnectionRefusedError:
                 if self.has_ended:
                     raise ProcessLookupError from None
             await asyncio.sleep(pause)
-            pause = min(pause * 1.1, _LONGEST_PAUSE)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
         self.ready = time.monotonic() - began
 
     async def is_connected_to(self) -> bool:
@@ -132,9 +134,15 @@ class Instance:
             os.close(self.subject.pidfd)
             self.subject = None
 
+    def trim(self) -> None:
+        """Close connections that were kept, and that nobody has wanted for a while: they look like use to others."""
+        oldest = time.monotonic() - _SPARE_FOR
+        while self._spare and self._spare[0][1] < oldest:
+            self._spare.pop(0)[0].close()
+
     def _close_spare(self) -> None:
         while self._spare:
-            self._spare.pop().close()
+            self._spare.pop()[0].close()
 
     def _has_ended(self) -> None:
         self._ended(self)

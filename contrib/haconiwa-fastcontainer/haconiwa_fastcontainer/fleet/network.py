@@ -46,7 +46,7 @@ class Way:
     def __init__(self, address: str, port: int, subject: Subject | None) -> None:
         self.address = address or _LOCAL
         self.port = port
-        self._subject = None if address or subject is None or is_shared(subject) else subject
+        self._subject = None if address else subject
         self._namespaces: tuple[int, int] | None = None
 
     def close(self) -> None:
@@ -80,10 +80,12 @@ class Way:
             protocol: of the family.
 
         Raises:
-            OSError: as `connect`.
+            OSError: as `connect`; FileNotFoundError or ProcessLookupError where the container has ended.
         """
         if family is None:
             family = socket.AF_INET6 if ip_address(self.address).version == 6 else socket.AF_INET
+        if self._subject and self._namespaces is None and is_shared(self._subject):
+            self._subject = None
         if self._subject is None:
             return socket.socket(family, kind, protocol)
         if os.geteuid() != 0:

@@ -98,12 +98,13 @@ class Service:
         self._fleet.attend(self)
         try:
             return Use(self, await within(options.hold, waiter), began, cold=cold)
-        except TimeoutError:
-            raise RefusedError(f"{self.name}: no instance within {options.hold:g} s") from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as error:
+            # It may have been granted at this very moment.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release(waiter.result())
-            raise
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise RefusedError(f"{self.name}: no instance within {options.hold:g} s") from None
         finally:
             with suppress(ValueError):
                 self.waiting.remove(waiter)
@@ -149,7 +150,8 @@ class Service:
     def needed(self) -> int:
         """Return how many instances there should be, by what is asked for now and by the rules."""
         options = self.definition.options
-        by_load = math.ceil((self.in_flight + len(self.waiting)) / options.concurrency)
+        in_flight = sum(instance.in_flight for instance in self.of_phase("running"))
+        by_load = math.ceil((in_flight + len(self.waiting)) / options.concurrency)
         return max(options.least, min(options.most, max(by_load, self.wanted))) + self.replacing
 
     def failed(self, reason: str, instance: str) -> None:

@@ -84,7 +84,8 @@ class Containers:
     def instances(self) -> Iterator[tuple[Record, bool]]:
         """Yield the containers that fronts have started, and whether they run."""
         for found in recorded.find_all(self.store):
-            if FastContainer.section in found.record.container.get("features", {}):
+            section = found.record.container.get("features", {}).get(FastContainer.section, {})
+            if section.get("front"):
                 yield found.record, found.state in LIVE
 
 
