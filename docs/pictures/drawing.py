@@ -56,3 +56,14 @@ def path(points: Iterable[tuple[float, float]], colour: str, *, thick: float = 1
     return (
         f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="{thick:g}" stroke-dasharray="{dashes}"/>'
     )
+
+
+def area(points: Iterable[tuple[float, float]], colour: str) -> str:
+    """Return a filled polygon."""
+    way = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polygon points="{way}" fill="{colour}"/>'
+
+
+def dot(x: float, y: float, radius: float, colour: str) -> str:
+    """Return a filled circle."""
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>'

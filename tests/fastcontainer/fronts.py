@@ -45,6 +45,7 @@ class Front:
         self.port = free_port()
         self.files: list[str] = []
         self.arguments: list[str] = []
+        self.prefix: list[str] = []
         self.environment = {**os.environ, "HACONIWA_STATE": str(folder / "state")}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -67,11 +68,16 @@ class Front:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        command = [sys.executable, "-m", "haconiwa_core", "fastcontainer", "serve", *self.files]
+        command = [*self.prefix, sys.executable, "-m", "haconiwa_core", "fastcontainer", "serve", *self.files]
         command += ["--http", f"127.0.0.1:{self.port}", *self.arguments]
+        before = len(list(self.events("serving")))
         with open(self.folder / "events", "ab") as out, open(self.folder / "errors", "ab") as errors:
             self.process = subprocess.Popen(command, env=self.environment, stdout=out, stderr=errors, cwd=self.folder)
-        until(lambda: self.process.poll() is not None or list(self.events("serving")), "that the front serves")
+
+        def serves() -> bool:
+            return self.process.poll() is not None or len(list(self.events("serving"))) > before
+
+        until(serves, "that the front serves")
         assert self.process.poll() is None, self.errors
 
     def stop(self) -> None:
@@ -92,7 +98,8 @@ class Front:
 
     def events(self, *kinds: str) -> Iterator[Mapping[str, Any]]:
         """Yield what it has told so far."""
-        for line in (self.folder / "events").read_text().splitlines():
+        events = self.folder / "events"
+        for line in events.read_text().splitlines() if events.exists() else ():
             event = json.loads(line)
             if event["event"] in kinds or not kinds:
                 yield event

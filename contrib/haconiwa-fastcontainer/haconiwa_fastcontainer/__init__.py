@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -63,9 +64,9 @@ class FastContainer(Feature):
     )
     supervised: ClassVar[bool] = True
 
-    hosts: tuple[HostName, ...] = option((), 'host names whose requests it answers; "*" for all that nobody else has')
+    hosts: Sequence[HostName] = option((), 'host names whose requests it answers; "*" for all that nobody else has')
     protocol: Literal["http", "tcp"] = option("http", "what it talks: HTTP/1.1 with upgrades, or any protocol over TCP")
-    listen: tuple[Listen, ...] = option((), "addresses of the front, for tcp")
+    listen: Sequence[Listen] = option((), "addresses of the front, for tcp")
     port: Annotated[int, Range(0, 65535)] = option(
         8000, "TCP port on which it listens inside; 0 is a free one of the host. It is told as $PORT"
     )
@@ -79,8 +80,8 @@ class FastContainer(Feature):
     concurrency: Annotated[int, Range(1, 10**5)] = option(100, "requests or connections at once of one instance")
     queue: Count = option(100, "requests that wait for an instance at most; the next one is answered with 503")
     hold: Seconds = option(30.0, "seconds that a request waits for an instance at most, until it is answered with 503")
-    quiet_paths: tuple[UrlPath, ...] = option((), "beginnings of paths that do not start it, such as a health check's")
-    quiet_agents: tuple[str, ...] = option((), "parts of User-Agent headers that do not start it, such as a crawler's")
+    quiet_paths: Sequence[UrlPath] = option((), "beginnings of paths that do not start it, such as a health check's")
+    quiet_agents: Sequence[str] = option((), "parts of User-Agent headers that do not start it, such as a crawler's")
     scaling: Scaling | None = option(None, "when there are more instances, or these get more of the host")
     front: HostPath | None = option(None, "the control socket of its front, which sets this itself")
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from haconiwa_core.container import Container
 from haconiwa_core.definition.reading import read
 from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.facts import Namespace
 from haconiwa_core.host import HostFacts
+from haconiwa_core.linux.constants import CLONE_NEWNET
 from haconiwa_core.planning.planner import plan
 from haconiwa_core.plugins.loading import Plugins
 from haconiwa_fastcontainer import FastContainer
@@ -25,12 +27,14 @@ class Definition:
         options: its section `fastcontainer`.
         file: it was read from; "" for one of a program.
         generation: changes with the definition, and with what its plan has read, such as the root's key.
+        in_host_network: whether its instances have the network namespace of their host.
     """
 
     container: Container
     options: FastContainer
     file: str
     generation: str
+    in_host_network: bool = False
 
     @property
     def name(self) -> str:
@@ -102,7 +106,8 @@ def _of(container: Container, file: str, plugins: Plugins, host: HostFacts) -> I
     made = plan(container, host, plugins)
     seen = [container.to_json(), [[item.path, item.digest] for item in made.inputs]]
     generation = hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
-    yield Definition(container, options, file, generation)
+    in_host_network = not any(fact.flag == CLONE_NEWNET for fact in made.facts.all(Namespace))
+    yield Definition(container, options, file, generation, in_host_network)
 
 
 def _clashes(found: Sequence[Definition]) -> Iterator[Problem]:

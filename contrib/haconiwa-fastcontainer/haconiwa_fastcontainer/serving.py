@@ -18,12 +18,15 @@ from haconiwa_supervision.control.server import Server
 from haconiwa_core.host import gather
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
+from haconiwa_core.runtime.record import boot_id
 from haconiwa_core.runtime.store import Store
 from haconiwa_fastcontainer.control.requests import Requests
 from haconiwa_fastcontainer.fleet.fleet import Fleet, host_name
 from haconiwa_fastcontainer.fleet.starting import Containers
 from haconiwa_fastcontainer.front import tcp
-from haconiwa_fastcontainer.front.listening import Listener
+from haconiwa_fastcontainer.front.http.server import HttpFront
+from haconiwa_fastcontainer.front.listening import Listener, Serve
+from haconiwa_fastcontainer.front.routing import Routes
 from haconiwa_fastcontainer.journal import Journal
 from haconiwa_fastcontainer.services import read_services
 from haconiwa_fastcontainer.state import Host, state_of
@@ -83,19 +86,22 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
         make_private(folder)
     control = settings.folder / "control"
     state = state_of(settings.state or f"sqlite:{settings.folder / 'state'}")
-    host = Host(settings.host, 0, settings.most, 0, 0.0)
+    host = Host(settings.host, 0, settings.most, 0, 0.0, settings.address, _holder(settings.folder))
     containers = Containers(settings.store, plugins)
     journal = Journal(sys.stdout)
-    fleet = Fleet(definitions, containers, state, host, control=str(control), address=settings.address, journal=journal)
+    fleet = Fleet(definitions, containers, state, host, control=str(control), journal=journal)
     endpoint = Endpoint(settings.folder, control)
     try:
         await fleet.open()
         server = Server(endpoint, Requests(fleet).handlers(), lambda error: log.error(str(error)))
-        listeners = _listeners(fleet, sockets, log)
+        http = HttpFront(Routes(fleet), lambda what, error: log.error(f"{what}: {error!r}"))
+        listeners = _listeners(settings, fleet, http, sockets, log)
         journal.tell("serving", "", addresses=sorted(sockets))
         await _until_told()
+        http.end()
         for listener in listeners:
             await listener.close(settings.drain)
+        http.close()
         server.refuse()
         await server.close(_LAST_ANSWERS)
         await fleet.close()
@@ -103,15 +109,22 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
         endpoint.close()
 
 
-def _listeners(fleet: Fleet, sockets: Mapping[str, socket.socket], log: Log) -> list[Listener]:
+def _listeners(
+    settings: Settings, fleet: Fleet, http: HttpFront, sockets: Mapping[str, socket.socket], log: Log
+) -> list[Listener]:
     def fault(error: BaseException) -> None:
         log.error(f"a connection: {error!r}")
 
-    return [
-        Listener(sockets[address], partial(tcp.serve, service), most=_CONNECTIONS, fault=fault)
-        for service in fleet.services.values()
-        for address in service.definition.options.listen
-    ]
+    served: list[tuple[str, Serve]] = [(address, http.serve) for address in settings.http]
+    for service in fleet.services.values():
+        served += [(address, partial(tcp.serve, service)) for address in service.definition.options.listen]
+    return [Listener(sockets[address], serve, most=_CONNECTIONS, fault=fault) for address, serve in served]
+
+
+def _holder(folder: Path) -> str:
+    """Return the same for all fronts that follow each other in a folder, and for no others."""
+    found = folder.stat()
+    return f"{boot_id()}:{found.st_dev}:{found.st_ino}"
 
 
 async def _until_told() -> None:

@@ -16,6 +16,11 @@ def configure(parser: ArgumentParser) -> None:
     serve.add_argument("files", metavar="FILE", nargs="+", help="a definition with a section fastcontainer")
     serve.add_argument("--http", metavar="ADDRESS:PORT", action="append", default=[], help="listen there for HTTP")
     serve.add_argument("--state", metavar="URL", default="", help="what fronts share; by default a file of this host")
+    serve.add_argument("--host", metavar="NAME", help="of this host, by which others know it; by default the kernel's")
+    serve.add_argument(
+        "--address", metavar="IP", default="", help="at which other hosts reach containers in this one's network"
+    )
+    serve.add_argument("--most", metavar="N", type=int, default=1000, help="instances that this host takes")
     serve.set_defaults(run=_serve)
 
 
@@ -31,12 +36,21 @@ def _serve(options: Options, log: Log) -> int:
     from haconiwa_core.host import gather
     from haconiwa_core.plugins.loading import Plugins
     from haconiwa_core.runtime.store import Store
+    from haconiwa_fastcontainer.fleet.fleet import host_name
     from haconiwa_fastcontainer.services import read_services
     from haconiwa_fastcontainer.serving import Settings, listening, serve
 
     definitions = read_services(options.files, Plugins(), gather())
     wanted = [*options.http, *(address for item in definitions for address in item.options.listen)]
     sockets = {address: listening(address) for address in wanted}
-    settings = Settings(options.files, Store(), http=options.http, state=options.state)
+    settings = Settings(
+        options.files,
+        Store(),
+        http=options.http,
+        state=options.state,
+        host=options.host or host_name(),
+        address=options.address,
+        most=options.most,
+    )
     asyncio.run(serve(settings, sockets, log))
     return 0

@@ -8,10 +8,10 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from haconiwa_runtime.waiting import within
 from haconiwa_supervision.tasks import Tasks
@@ -19,14 +19,17 @@ from haconiwa_supervision.tasks import Tasks
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.runtime.record import Process
+from haconiwa_fastcontainer.fleet.addresses import shared_address
 from haconiwa_fastcontainer.fleet.instance import Instance
 from haconiwa_fastcontainer.fleet.network import Subject
 from haconiwa_fastcontainer.fleet.placement import place
+from haconiwa_fastcontainer.fleet.reporting import Reporting
 from haconiwa_fastcontainer.fleet.service import Service, reason_of
+from haconiwa_fastcontainer.fleet.sharing import Sharing
 from haconiwa_fastcontainer.fleet.starting import Containers
 from haconiwa_fastcontainer.journal import Journal
 from haconiwa_fastcontainer.services import Definition
-from haconiwa_fastcontainer.state import Host, Phase, Row, State
+from haconiwa_fastcontainer.state import Host, Phase, Row, State, StateError
 
 T = TypeVar("T")
 
@@ -36,6 +39,9 @@ _ATTEND = 1.0
 
 _KEPT = 100
 """Containers that have failed, whose records and logs stay."""
+
+_TICK = 1e-6
+"""Seconds between two rows of an instance, at least."""
 
 _LONGEST_NAME = 100
 """Characters of a service's name that are part of its instances' names, which have 128 at most."""
@@ -51,14 +57,17 @@ class Fleet:
         definitions: of the services.
         containers: of this host.
         state: shared with other fronts.
-        host: what this host is called, and what it takes.
+        host: what this host is called, what it takes, and its address.
         control: path of the front's control socket, which instances ask.
-        address: at which other hosts reach this one's instances in its own network namespace; "" for none.
-        grace: seconds until every front has noticed that an instance gets no more requests.
         journal: is told what happens, and why.
 
     Attributes:
         services: by name.
+        hosts: services by the host names that they answer for.
+        owner: what rows name this front.
+        is_closed: whether it has let go of all.
+        reporting: what the state is told, and whether it can be reached.
+        sharing: what other fronts do.
     """
 
     def __init__(
@@ -69,24 +78,24 @@ class Fleet:
         host: Host,
         *,
         control: str,
-        address: str = "",
-        grace: float = 0.0,
         journal: Journal,
     ) -> None:
         self.services = {item.name: Service(item, self) for item in definitions}
+        self.hosts = self._by_host()
         self.state = state
         self.host = host
-        self.grace = grace
+        self.grace = state.grace
         self.containers = containers
         self._control = control
-        self._address = address
         self.journal = journal
+        self.sharing = Sharing(self)
+        self.reporting = Reporting(state, host, self._count, journal, partial(self.sharing.changed, ""))
         self._threads = ThreadPoolExecutor(_STARTS_AT_ONCE, "start")
         self._tasks = Tasks(self._fault)
         self._busy: set[str] = set()
         self._again: set[str] = set()
-        self._closed = False
-        self._owner = "{}:{}".format(*Process.of_this())
+        self.is_closed = False
+        self.owner = "{}:{}".format(*Process.of_this())
         self._kept: deque[str] = deque()
 
     async def open(self) -> None:
@@ -95,14 +104,15 @@ class Fleet:
         Raises:
             StateError: the state cannot be opened.
         """
-        self.state.watch(self._changed)
-        await self.state.open(self.host)
+        self.state.watch(self.sharing.changed)
+        await self.state.open(self.reporting.measured())
         await self._adopt()
         self._tasks.begin(self._attend_all())
+        self._tasks.begin(self.reporting.run())
 
     async def close(self) -> None:
         """Let go of all; containers go on, for the front that follows."""
-        self._closed = True
+        self.is_closed = True
         self._tasks.cancel()
         await self._tasks.wait(1.0)
         for service in self.services.values():
@@ -111,6 +121,9 @@ class Fleet:
             service.instances.clear()
         await self.state.close()
         self._threads.shutdown(wait=False)
+
+    def _by_host(self) -> dict[str, Service]:
+        return {name: service for service in self.services.values() for name in service.definition.options.hosts}
 
     def tell(self, event: str, service: Service, **more: object) -> None:
         """Tell what has happened to a service, and why."""
@@ -122,14 +135,21 @@ class Fleet:
 
     async def change(self, instance: Instance, phase: Phase) -> None:
         """Let an instance do something else, for all fronts."""
-        instance.row = instance.row._replace(phase=phase, since=time.time())
-        await self.state.put(instance.row)
+        # Also where the clock was set back, the later row is the one that holds.
+        since = max(time.time(), instance.row.since + _TICK)
+        instance.row = instance.row._replace(phase=phase, since=since)
+        if not await self.reporting.save(instance.row) and phase == "running":
+            self.sharing.changed(instance.row.service)
+
+    def begin(self, work: Coroutine[Any, Any, object]) -> None:
+        """Begin something for which nobody waits."""
+        self._tasks.begin(work)
 
     # Making instances what they should be.
 
     def attend(self, service: Service) -> None:
         """Begin to give a service the instances that it needs now."""
-        if self._closed or len(service.of_phase(*COUNTED)) >= service.needed():
+        if self.is_closed or len(service.within_reach(*COUNTED)) >= service.needed():
             return
         if service.name in self._busy:
             self._again.add(service.name)
@@ -144,6 +164,9 @@ class Fleet:
                 await self._fill(service)
                 if service.name not in self._again:
                     return
+        except StateError as error:
+            # It is tried again each second; requests wait as long as they may.
+            self.reporting.lose(error)
         finally:
             self._busy.discard(service.name)
 
@@ -151,47 +174,72 @@ class Fleet:
         """Start instances until there are as many as are needed."""
         while not service.breaker.wait(time.monotonic()):
             wanted = service.needed()
-            if len(service.of_phase(*COUNTED)) >= wanted:
+            if len(service.within_reach(*COUNTED)) >= wanted:
                 return
-            host = place(self.host, await self.state.hosts())
+            hosts = await self.state.hosts()
+            host = place(self.host, hosts, anywhere=service.definition.in_host_network, avoided=service.avoided)
             if host is None:
                 service.failed("no host takes another instance", "")
                 return
             row = self._new_row(service, host)
-            if not await self.state.reserve(row, wanted):
-                await self._refresh(service)
+            if not await self._reserve(service, row, wanted + len(service.out_of_reach())):
+                await self.sharing.refresh(service.name)
+                service.refuse_out_of_reach()
                 return
-            service.instances[row.name] = Instance(row, None, self._has_ended)
             if row.phase == "starting":
-                self._tasks.begin(self._start(service, row))
+                self._tasks.begin(self.start(service, row))
+
+    async def _reserve(self, service: Service, row: Row, fewer_than: int) -> bool:
+        """Add a new instance to the state; return whether there was room for it."""
+        if row.phase == "starting":
+            self.add(service, row)  # The state may tell of it before it answers.
+        added = False
+        try:
+            added = await self.state.reserve(row, min(fewer_than, service.most))
+        finally:
+            if not added:
+                service.instances.pop(row.name, None)
+            elif row.name not in service.instances:
+                self.add(service, row)
+        return added
 
     def _new_row(self, service: Service, host: str) -> Row:
         name = f"{service.name[:_LONGEST_NAME]}-{secrets.token_hex(4)}"
         is_own = host == self.host.name
         phase: Phase = "starting" if is_own else "asked"
         port = service.definition.options.port
-        owner = self._owner if is_own else ""
-        return Row(name, service.name, host, phase, service.definition.generation, "", port, time.time(), owner)
+        owner = self.owner if is_own else ""
+        # What its host writes later holds, whatever the time is there.
+        since = time.time() if is_own else 0.0
+        return Row(name, service.name, host, phase, service.definition.generation, "", port, since, owner)
 
-    async def _start(self, service: Service, row: Row) -> None:
+    async def start(self, service: Service, row: Row) -> None:
         """Start an instance on this host, and give it to who waits when it accepts connections."""
         definition, began = service.definition, time.monotonic()
-        row = row._replace(port=row.port or _free_port())
+        row = row._replace(port=row.port or _free_port(), address=shared_address(definition, self.host))
         container = definition.instance(self._control, row.port)
         try:
             subject = await self.work(partial(self.containers.start, container, row.name, definition.file))
             executed = time.monotonic()
-            instance = self._take(service, row, subject)
+            instance = self.add(service, row, subject)
             await within(definition.options.start_timeout, instance.until_ready())
             await self.change(instance, "running")
         except (HaconiwaError, OSError) as error:
             await self._give_up(service, row, error)
             return
         service.breaker = type(service.breaker)()
+        service.avoided.clear()
         self.tell("started", service, instance=row.name, start=executed - began, ready=instance.ready)
         service.grant()
 
-    def _take(self, service: Service, row: Row, subject: Subject | None) -> Instance:
+    def add(self, service: Service, row: Row, subject: Subject | None = None) -> Instance:
+        """Know an instance, anew if it was known before.
+
+        Args:
+            service: that it is one of.
+            row: as the state has it.
+            subject: the container, if it runs here.
+        """
         if former := service.instances.get(row.name):
             former.close()
         instance = service.instances[row.name] = Instance(row, subject, self._has_ended)
@@ -208,7 +256,7 @@ class Fleet:
                 reason = reason_of(error)
         if instance := service.instances.pop(row.name, None):
             instance.close()
-        await self.state.remove(row.name)
+        await self.reporting.forget(row.name)
         service.failed(reason, row.name)
         await self.work(partial(self.containers.kill, row.name))
         await self._keep(row.name)
@@ -232,36 +280,14 @@ class Fleet:
         self._tasks.begin(self._bury(service, instance, keep=by_itself))
 
     async def _bury(self, service: Service, instance: Instance, *, keep: bool) -> None:
-        await self.state.remove(instance.name)
+        await self.reporting.forget(instance.name)
         if keep:
             await self._keep(instance.name)
         else:
             await self.work(partial(self.containers.forget, instance.name))
         self.attend(service)
 
-    # What other fronts do, and former ones have done.
-
-    def _changed(self, name: str) -> None:
-        if self._closed:
-            return
-        for service in [self.services[name]] if name in self.services else self.services.values():
-            self._tasks.begin(self._refresh(service))
-
-    async def _refresh(self, service: Service) -> None:
-        rows = {row.name: row for row in await self.state.rows(service.name)}
-        for row in service.update(rows):
-            if row.host != self.host.name:
-                self._take(service, row, None)
-            elif row.phase == "asked":
-                own = row._replace(phase="starting", since=time.time(), owner=self._owner)
-                service.instances[row.name] = Instance(own, None, self._has_ended)
-                await self.state.put(own)
-                self._tasks.begin(self._start(service, own))
-            elif row.phase == "starting":
-                service.instances[row.name] = Instance(row, None, self._has_ended)
-            else:
-                self._take(service, row, await self.work(partial(self.containers.subject, row.name)))
-        service.grant()
+    # What former fronts have done.
 
     async def _adopt(self) -> None:
         """Go on with the instances that run here, and forget those that do not."""
@@ -275,7 +301,7 @@ class Fleet:
             if runs and row and service and row.phase in ("running", "draining"):
                 # One that was to end does so when it asks again.
                 row = row._replace(phase="running")
-                self._take(service, row, await self.work(partial(self.containers.subject, name)))
+                self.add(service, row, await self.work(partial(self.containers.subject, name)))
                 await self.state.put(row)
                 continue
             if row:
@@ -285,18 +311,22 @@ class Fleet:
             else:
                 await self._keep(name)
         for name, row in rows.items():
-            if not _lives(row.owner):
+            if row.phase != "asked" and not _lives(row.owner):
                 await self.state.remove(name)
-        for service in self.services.values():
-            await self._refresh(service)
+        await self.sharing.refresh("")
 
     async def _attend_all(self) -> None:
         while True:
             for service in self.services.values():
                 for instance in service.instances.values():
                     instance.trim()
+                service.grant()
                 self.attend(service)
             await asyncio.sleep(_ATTEND)
+
+    def _count(self) -> int:
+        all_instances = (each for service in self.services.values() for each in service.instances.values())
+        return sum(each.row.host == self.host.name for each in all_instances)
 
     def _fault(self, error: BaseException) -> None:
         self.journal.tell("fault", "", reason=reason_of(error))

@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from haconiwa_supervision.readiness.sock_diag import (
     CLOSE_WAIT,
@@ -21,9 +20,7 @@ from haconiwa_supervision.readiness.sock_diag import (
 
 from haconiwa_core.runtime.processes import is_readable
 from haconiwa_fastcontainer.fleet.network import Subject, Way
-
-if TYPE_CHECKING:
-    from haconiwa_fastcontainer.state import Row
+from haconiwa_fastcontainer.state import LEASE, Row
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.005
 # One whose client has gone, while its server still has something to say, is open.
@@ -46,6 +43,7 @@ class Instance:
         in_flight: requests or connections of this front.
         used: when the last of them began or ended, on the monotonic clock.
         ready: seconds from the start of its command until it accepted a connection.
+        shunned: time until which it gets no requests of this front, on the monotonic clock.
     """
 
     def __init__(self, row: Row, subject: Subject | None, ended: Callable[[Instance], None]) -> None:
@@ -54,6 +52,7 @@ class Instance:
         self.in_flight = 0
         self.used = time.monotonic()
         self.ready = 0.0
+        self.shunned = 0.0
         self._way = Way(row.address, row.port, subject)
         self._spare: list[tuple[socket.socket, float]] = []
         self._ended = ended
@@ -69,6 +68,13 @@ class Instance:
     def has_ended(self) -> bool:
         """Whether its first process has ended; of one on another host, nobody knows here."""
         return self.subject is not None and is_readable(self.subject.pidfd, 0)
+
+    def shun(self) -> None:
+        """Send no requests there for a while: it is on another host, and could not be reached.
+
+        Its own front ends it, or the lease of its host runs out meanwhile.
+        """
+        self.shunned = time.monotonic() + LEASE
 
     async def connect(self) -> socket.socket:
         """Return a connection: one that was used before and is still open, or a new one.

@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from haconiwa_runtime.waiting import within
 from haconiwa_supervision.readiness.network import is_shared, socket_in
 
 from haconiwa_core.linux.calls import Call
@@ -15,6 +16,8 @@ from haconiwa_core.linux.constants import CLONE_NEWNET
 from haconiwa_core.linux.host import open_process, system_call
 
 _LOCAL = "127.0.0.1"
+_PATIENCE = 2.0
+"""Seconds that another host has to accept a connection."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,14 @@ class Way:
     Args:
         address: where all reach it; "" for its own loopback.
         port: TCP port.
-        subject: the container, where this host's front enters its namespace.
+        subject: the container, whose namespace is entered; None for one of another host.
     """
 
     def __init__(self, address: str, port: int, subject: Subject | None) -> None:
         self.address = address or _LOCAL
         self.port = port
-        self._subject = None if address else subject
+        self._subject = subject
+        self._is_here = subject is not None
         self._namespaces: tuple[int, int] | None = None
 
     def close(self) -> None:
@@ -59,13 +63,16 @@ class Way:
         """Return a new connection, which does not block.
 
         Raises:
-            OSError: ECONNREFUSED while nobody listens; what else setns(2) and connect(2) say.
+            OSError: ECONNREFUSED while nobody listens; TimeoutError where another host does not answer; what else
+                setns(2) and connect(2) say.
         """
         opened = await self.socket(socket.SOCK_STREAM)
         try:
             opened.setblocking(False)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(opened, (self.address, self.port))
+            connecting = asyncio.get_running_loop().sock_connect(opened, (self.address, self.port))
+            # A host that has gone does not even refuse.
+            await (connecting if self._is_here else within(_PATIENCE, connecting))
         except BaseException:
             opened.close()
             raise

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class Service:
         breaker: whether something may be started.
         wanted: how many instances there are to be, as the rules of scaling have decided; at least what requests need.
         replacing: instances that stay until another one has taken their place.
+        avoided: hosts that have not started it when they were asked to.
     """
 
     def __init__(self, definition: Definition, fleet: Fleet) -> None:
@@ -52,6 +53,7 @@ class Service:
         self.breaker = Breaker()
         self.wanted = definition.options.least
         self.replacing = 0
+        self.avoided: set[str] = set()
         self._fleet = fleet
 
     @property
@@ -68,6 +70,21 @@ class Service:
         """Return the instances that do one of some things."""
         return [instance for instance in self.instances.values() if instance.row.phase in phases]
 
+    def within_reach(self, *phases: str) -> list[Instance]:
+        """Return those of the instances of some phases that this front can use, as far as it knows."""
+        return [instance for instance in self.of_phase(*phases) if self._is_within_reach(instance)]
+
+    def out_of_reach(self) -> list[Instance]:
+        """Return the instances that only the fronts of their own hosts can use."""
+        counted = self.of_phase("asked", "starting", "running")
+        return [instance for instance in counted if not self._is_within_reach(instance)]
+
+    def _is_within_reach(self, instance: Instance) -> bool:
+        row = instance.row
+        if row.host == self._fleet.host.name or row.address:
+            return True
+        return row.phase in ("asked", "starting") and self.definition.in_host_network
+
     # Who uses them.
 
     async def acquire(self, *, wakes: bool = True) -> Use:
@@ -76,7 +93,7 @@ class Service:
         One is started where none has room, and there may be another one.
 
         Args:
-            wakes: start one where none runs.
+            wakes: start one where none runs, and keep it from being idle.
 
         Raises:
             RefusedError: there is none, and none within the time that a request may wait.
@@ -84,7 +101,7 @@ class Service:
         began = time.monotonic()
         instance = self._with_room() if not self.waiting else None
         if instance:
-            return Use(self, instance, began, cold=False)
+            return Use(self, instance, began, cold=False, counts=wakes)
         options = self.definition.options
         if not wakes and not self.of_phase("asked", "starting", "running"):
             raise RefusedError(f"{self.name} sleeps, and this request does not wake it", retry_after=options.hold)
@@ -97,22 +114,29 @@ class Service:
         self.waiting.append(waiter)
         self._fleet.attend(self)
         try:
-            return Use(self, await within(options.hold, waiter), began, cold=cold)
+            return Use(self, await within(options.hold, waiter), began, cold=cold, counts=wakes)
         except (TimeoutError, asyncio.CancelledError) as error:
             # It may have been granted at this very moment.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release(waiter.result())
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise RefusedError(f"{self.name}: no instance within {options.hold:g} s") from None
+            lost = self._fleet.reporting.lost
+            raise RefusedError(f"{self.name}: no instance within {options.hold:g} s{lost and f': {lost}'}") from None
         finally:
             with suppress(ValueError):
                 self.waiting.remove(waiter)
 
-    def release(self, instance: Instance) -> None:
-        """Take an instance back from a request; the next one that waits gets it."""
+    def release(self, instance: Instance, *, counts: bool = True) -> None:
+        """Take an instance back from a request; the next one that waits gets it.
+
+        Args:
+            instance: that was given.
+            counts: whether this was use.
+        """
         instance.in_flight -= 1
-        instance.used = time.monotonic()
+        if counts:
+            instance.used = time.monotonic()
         self.grant()
 
     def grant(self) -> None:
@@ -127,14 +151,14 @@ class Service:
     def _with_room(self) -> Instance | None:
         """Take the instance that is used least, of the present generation if there is one."""
         most = self.definition.options.concurrency
-        able = [item for item in self.of_phase("running") if item.in_flight < most]
+        now = time.monotonic()
+        able = [item for item in self.within_reach("running") if item.in_flight < most and item.shunned <= now]
         generation = self.definition.generation
         able = [item for item in able if item.row.generation == generation] or able
         if not able:
             return None
         chosen = min(able, key=lambda item: item.in_flight)
         chosen.in_flight += 1
-        chosen.used = time.monotonic()
         return chosen
 
     def _broken(self, now: float) -> RefusedError:
@@ -154,6 +178,18 @@ class Service:
         by_load = math.ceil((in_flight + len(self.waiting)) / options.concurrency)
         return max(options.least, min(options.most, max(by_load, self.wanted))) + self.replacing
 
+    @property
+    def most(self) -> int:
+        """How many instances there may be on all hosts."""
+        return self.definition.options.most + self.replacing
+
+    def refuse_out_of_reach(self) -> None:
+        """Refuse those who wait where all instances that there may be are used by their own hosts alone."""
+        others = self.out_of_reach()
+        if others and not self.within_reach("asked", "starting", "running"):
+            hosts = ", ".join(sorted({instance.row.host for instance in others}))
+            self._refuse(RefusedError(f"{self.name} runs on {hosts} alone, and is not reached from here"))
+
     def failed(self, reason: str, instance: str) -> None:
         """Note that an instance could not be started, or has ended at once; who waits for the first one is told."""
         now = time.monotonic()
@@ -161,9 +197,12 @@ class Service:
         self._fleet.tell("failed", self, instance=instance, reason=reason, failures=self.breaker.failures)
         if self.of_phase("running", "starting", "asked"):
             return
+        self._refuse(self._broken(now))
+
+    def _refuse(self, error: RefusedError) -> None:
         for waiter in self.waiting:
             if not waiter.done():
-                waiter.set_exception(self._broken(now))
+                waiter.set_exception(error)
 
     # When they end.
 
@@ -188,11 +227,12 @@ class Service:
         outdated = instance.row.generation != self.definition.generation
         if len(self.of_phase("running")) <= options.least and not outdated:
             return False
-        if instance.in_flight or time.monotonic() - instance.used < options.idle:
-            return False
+        if instance.in_flight or time.monotonic() - instance.used < options.idle or self._fleet.reporting.lost:
+            return False  # While the state is away, nobody would learn of it.
         await self._fleet.change(instance, "draining")
         await asyncio.sleep(self._fleet.grace)
-        if not instance.in_flight and not await instance.is_connected_to():
+        is_known = not self._fleet.reporting.lost
+        if is_known and not instance.in_flight and not await instance.is_connected_to():
             self._fleet.tell("stopping", self, instance=instance.name, reason="idle")
             return True
         instance.used = time.monotonic()
@@ -240,16 +280,30 @@ class Service:
     # What others have changed.
 
     def update(self, rows: Mapping[str, Row]) -> Iterator[Row]:
-        """Take over what the state says; yield the rows that this front does not know yet."""
+        """Take over what the state says; yield the rows of instances that are to be known anew."""
         for name, row in rows.items():
-            if name not in self.instances:
+            known = self.instances.get(name)
+            if known is None:
                 yield row
-            elif row.since > self.instances[name].row.since:
-                self.instances[name].row = row
-        for name in self.instances.keys() - rows.keys():
-            # Of one that runs here, its process tells.
-            if self.instances[name].row.host != self._fleet.host.name:
-                self.instances.pop(name).close()
+            elif row.since > known.row.since:
+                is_same_way = (row.address, row.port) == (known.row.address, known.row.port)
+                if is_same_way and (known.subject or row.host != self._fleet.host.name):
+                    known.row = row
+                else:
+                    yield row
+
+    def forget_gone(self, rows: Mapping[str, Row], known: Set[str]) -> list[Instance]:
+        """Return the instances that the state does not have any more; those of other hosts are forgotten.
+
+        Args:
+            rows: that the state has.
+            known: names of the instances that were there when it was asked.
+        """
+        gone = [self.instances[name] for name in known & self.instances.keys() - rows.keys()]
+        for instance in gone:
+            if instance.row.host != self._fleet.host.name:
+                del self.instances[instance.name]
+        return gone
 
 
 def reason_of(error: BaseException) -> str:

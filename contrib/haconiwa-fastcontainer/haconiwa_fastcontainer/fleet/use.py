@@ -18,16 +18,18 @@ class Use:
         instance: which is used.
         began: when the request came, on the monotonic clock.
         cold: whether it had to wait until an instance was started.
+        counts: whether it keeps the instance from being idle.
 
     Attributes:
         waited: seconds that the request has waited for the instance.
     """
 
-    def __init__(self, service: Service, instance: Instance, began: float, *, cold: bool) -> None:
+    def __init__(self, service: Service, instance: Instance, began: float, *, cold: bool, counts: bool = True) -> None:
         self.service = service
         self.instance = instance
         self.cold = cold
         self.waited = time.monotonic() - began
+        self._counts = counts
         self._is_over = False
 
     def __enter__(self) -> Use:
@@ -40,4 +42,4 @@ class Use:
         """Give the instance back; only the first time counts."""
         if not self._is_over:
             self._is_over = True
-            self.service.release(self.instance)
+            self.service.release(self.instance, counts=self._counts)

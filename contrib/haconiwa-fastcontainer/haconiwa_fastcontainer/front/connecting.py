@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 
-async def connected(service: Service, *, wakes: bool = True) -> tuple[Use, socket.socket]:
+async def connected(service: Service, *, wakes: bool = True, anew: bool = False) -> tuple[Use, socket.socket]:
     """Return an instance and a connection to it, which are the caller's to release and to close or keep.
 
     One that does not accept the connection, because it ends at this moment, is left for another: nothing was said yet.
@@ -22,6 +22,7 @@ async def connected(service: Service, *, wakes: bool = True) -> tuple[Use, socke
     Args:
         service: that is asked for.
         wakes: start an instance where none runs.
+        anew: take no connection that was used before.
 
     Raises:
         RefusedError: there is none.
@@ -29,10 +30,13 @@ async def connected(service: Service, *, wakes: bool = True) -> tuple[Use, socke
     for _ in range(_ATTEMPTS):
         use = await service.acquire(wakes=wakes)
         try:
-            return use, await use.instance.connect()
+            instance = use.instance
+            return use, await (instance.connect_anew() if anew else instance.connect())
         except OSError as error:
+            if use.instance.subject is None:
+                use.instance.shun()
             use.release()
-            reason, name = error.strerror or str(error), use.instance.name
+            reason, name = error.strerror or str(error) or "it does not answer", use.instance.name
         except BaseException:
             use.release()
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from haconiwa_core.errors import HaconiwaError
 
@@ -56,6 +55,8 @@ class Host(NamedTuple):
         most: instances that it takes.
         memory: bytes that are available for more.
         load: share of its processors that is in use, 0 to 1.
+        address: at which other hosts reach instances in this one's own network namespace; "" for none.
+        holder: who reports it: fronts that follow each other on one host are one holder of its lease.
     """
 
     name: str
@@ -63,23 +64,32 @@ class Host(NamedTuple):
     most: int
     memory: int
     load: float
+    address: str = ""
+    holder: str = ""
 
 
 class State(Protocol):
     """Hosts and instances. Every method raises StateError where the state cannot be reached.
 
     What one front has changed, `watch` tells to all, so that they need not ask.
+
+    Attributes:
+        grace: seconds until all fronts have noticed a change.
     """
+
+    @property
+    def grace(self) -> float:
+        """See the class."""
 
     async def open(self, host: Host) -> None:
         """Connect, and report the host for the first time.
 
         Raises:
-            StateError: also where another front has reported a host of this name, whose lease has not run out.
+            StateError: also where another holder has reported a host of this name, whose lease has not run out.
         """
 
     async def close(self) -> None:
-        """Let go of it, and of the lease; the host's instances stay for the front that follows."""
+        """Let go of it. The host is full from now on; its lease and its instances stay for the front that follows."""
 
     def watch(self, changed: Callable[[str], None]) -> None:
         """Have a function called with the name of each service whose instances have changed, also by ourselves.
@@ -88,27 +98,27 @@ class State(Protocol):
         """
 
     async def report(self, host: Host) -> None:
-        """Renew the lease of the host."""
+        """Renew the lease of the host, and forget hosts whose leases have run out, with their instances."""
 
     async def hosts(self) -> list[Host]:
-        """Return the hosts whose leases have not run out."""
+        """Return the hosts whose leases have not run out, with the instances that they have now."""
 
     async def rows(self, service: str = "") -> list[Row]:
         """Return the instances of a service, or of all, on hosts whose leases have not run out."""
 
     async def reserve(self, row: Row, fewer_than: int) -> bool:
-        """Add an instance if its service has fewer; return whether it was added.
+        """Add an instance if its service has fewer, and its host has room; return whether it was added.
 
-        Two fronts that ask at once get what they would have got one after the other. Those that drain do not count,
-        nor those of hosts whose leases have run out: these are removed.
+        Two fronts that ask at once get what they would have got one after the other. Those that drain do not count
+        for the service, nor do those of hosts whose leases have run out: these are removed.
 
         Args:
             row: the new instance.
             fewer_than: how many there may be at most, with this one.
         """
 
-    async def put(self, row: Row) -> None:
-        """Change an instance, or add one that was found."""
+    async def put(self, row: Row) -> bool:
+        """Change an instance; return False, and do nothing, if it was removed."""
 
     async def remove(self, name: str) -> None:
         """Forget an instance; nothing happens if there is none."""
@@ -126,10 +136,11 @@ def state_of(url: str) -> State:
     """
     from haconiwa_core.plugins.entrypoints import load_sole
 
-    scheme = urlsplit(url).scheme
+    scheme, _, _ = url.partition(":")
     kind = load_sole(GROUP, scheme, f"the state {scheme}") if scheme else None
     if kind is None:
         hint = "; pip install haconiwa-state-postgres" if scheme == "postgresql" else ""
-        raise HaconiwaError(f"no installed plugin provides the state {url!r}{hint}")
+        # The rest may have a password.
+        raise HaconiwaError(f"no installed plugin provides the state {scheme!r}{hint}")
     state: State = kind(url)
     return state

@@ -32,7 +32,12 @@ class SqliteState:
 
     Args:
         url: "sqlite:PATH".
+
+    Attributes:
+        grace: see `State`.
     """
+
+    grace = 0.0
 
     def __init__(self, url: str) -> None:
         self._path = Path(unquote(urlsplit(url).path))
@@ -51,7 +56,7 @@ class SqliteState:
             self._database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_SCHEMA}")
         except (OSError, sqlite3.Error) as error:
             raise StateError(f"cannot open the state {self._path}: {error}") from error
-        self._watching = asyncio.ensure_future(self._watch())
+        self._watching = asyncio.ensure_future(self._watch(self._version()))
 
     async def close(self) -> None:
         """Close the file."""
@@ -71,7 +76,11 @@ class SqliteState:
 
     async def hosts(self) -> list[Host]:
         """Return the only one."""
-        return [self._host] if self._host else []
+        if self._host is None:
+            return []
+        with self._used() as database:
+            (count,) = database.execute("SELECT count(*) FROM instance").fetchone()
+        return [self._host._replace(instances=count)]
 
     async def rows(self, service: str = "") -> list[Row]:
         """Return instances; see `State`."""
@@ -80,19 +89,19 @@ class SqliteState:
 
     async def reserve(self, row: Row, fewer_than: int) -> bool:
         """Add an instance if there is room; see `State`."""
-        counted = "SELECT count(*) FROM instance WHERE service = ?2 AND phase <> 'draining'"
-        insert = f"INSERT INTO instance SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ({counted}) < ?10"
+        most = self._host.most if self._host else 0
         with self._used() as database:
-            added = database.execute(insert, (*row, fewer_than)).rowcount == 1
+            added = database.execute(_ADD, (*row, fewer_than, most)).rowcount == 1
         if added:
             self._changed(row.service)
         return added
 
-    async def put(self, row: Row) -> None:
+    async def put(self, row: Row) -> bool:
         """Change an instance; see `State`."""
         with self._used() as database:
-            database.execute("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            changed = database.execute(_PUT, (*row[3:], row.name)).rowcount == 1
         self._changed(row.service)
+        return changed
 
     async def remove(self, name: str) -> None:
         """Forget an instance; see `State`."""
@@ -110,15 +119,25 @@ class SqliteState:
         except sqlite3.Error as error:
             raise StateError(f"the state {self._path}: {error}") from error
 
-    async def _watch(self) -> None:
+    async def _watch(self, seen: int) -> None:
         """Notice what other processes write."""
-        seen = None
         while self._database:
-            version = self._database.execute("PRAGMA data_version").fetchone()
-            if seen is not None and version != seen:
+            await asyncio.sleep(_POLL)
+            if (version := self._version()) != seen:
                 self._changed("")
             seen = version
-            await asyncio.sleep(_POLL)
+
+    def _version(self) -> int:
+        """Return a number that changes with what others write."""
+        with self._used() as database:
+            (version,) = database.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
 
 _SELECT = "SELECT name, service, host, phase, generation, address, port, since, owner FROM instance"
+_ADD = """
+INSERT INTO instance SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+WHERE (SELECT count(*) FROM instance WHERE service = ?2 AND phase <> 'draining') < ?10
+    AND (SELECT count(*) FROM instance) < ?11
+"""
+_PUT = "UPDATE instance SET phase = ?, generation = ?, address = ?, port = ?, since = ?, owner = ? WHERE name = ?"
