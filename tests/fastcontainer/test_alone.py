@@ -50,3 +50,11 @@ def test_life_time_of_one_that_is_used_starts_another_first(front: Front) -> Non
         assert old in front.containers()
     until(lambda: old not in front.containers(), "that the old one ends")
     assert [event["reason"] for event in front.events("stopping")][:1] == ["life"]
+
+
+def test_life_time_of_one_that_nobody_uses_at_that_moment_starts_another_first(front: Front) -> None:
+    with _first(front, "idle = 30\nlife = 1.5\ndrain = 20"):
+        pass
+    until(lambda: len(list(front.events("started"))) > 1, "that another one is started", 10)
+    until(lambda: list(front.events("ended")), "that the old one ends", 10)
+    assert next(front.events("stopping"))["reason"] == "life"

@@ -58,7 +58,9 @@ def asked(front: Front, method: str = "GET", path: str = "/", body: object = Non
     """Ask once, on a connection of its own; return the response, with its body read, and that."""
     connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=30)
     try:
-        connection.request(method, path, body, {"Host": "web.test", **headers}, encode_chunked=not isinstance(body, bytes))
+        connection.request(
+            method, path, body, {"Host": "web.test", **headers}, encode_chunked=not isinstance(body, bytes)
+        )
         response = connection.getresponse()
         return response, response.read()
     finally:
@@ -100,7 +102,9 @@ def test_bodies_and_framings(front: Front) -> None:
     for path in ("/", "/chunked", "/until-close"):
         for body in (None, b"x" * 100_000, iter([b"one", b"two" * 50_000])):
             sent = b"".join(body := list(body)) if body is not None and not isinstance(body, bytes) else body or b""
-            response, data = asked(front, "POST" if body else "GET", path, iter(body) if isinstance(body, list) else body)
+            response, data = asked(
+                front, "POST" if body else "GET", path, iter(body) if isinstance(body, list) else body
+            )
             assert response.status == 200
             assert json.loads(data)["body"].encode() == sent
     response, data = asked(front, "HEAD")

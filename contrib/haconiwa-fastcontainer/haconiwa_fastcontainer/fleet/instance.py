@@ -128,7 +128,11 @@ class Instance:
             OSError: the kernel cannot tell.
         """
         self._close_spare()
-        with await self._way.socket(socket.SOCK_RAW, socket.AF_NETLINK, NETLINK_SOCK_DIAG) as asked:
+        try:
+            asked = await self._way.socket(socket.SOCK_RAW, socket.AF_NETLINK, NETLINK_SOCK_DIAG)
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # It has ended.
+        with asked:
             return next(sockets(asked, self.row.port, _OPEN), None) is not None
 
     def close(self) -> None:

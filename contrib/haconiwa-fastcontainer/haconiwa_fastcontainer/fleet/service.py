@@ -176,7 +176,9 @@ class Service:
         options = self.definition.options
         in_flight = sum(instance.in_flight for instance in self.of_phase("running"))
         by_load = math.ceil((in_flight + len(self.waiting)) / options.concurrency)
-        return max(options.least, min(options.most, max(by_load, self.wanted))) + self.replacing
+        # Beside one that is replaced there is to be another one, although nothing may be asked for right now.
+        wanted = max(by_load, self.wanted, min(self.replacing, 1))
+        return max(options.least, min(options.most, wanted)) + self.replacing
 
     @property
     def most(self) -> int:
@@ -266,7 +268,7 @@ class Service:
         try:
             self._fleet.attend(self)
             while time.monotonic() < deadline and self.breaker.failures == failures:
-                if len(self.of_phase("running")) > len(running):
+                if len(self.of_phase("running")) > len(running) or instance.name not in self.instances:
                     return
                 await asyncio.sleep(_PATIENCE)
         finally:

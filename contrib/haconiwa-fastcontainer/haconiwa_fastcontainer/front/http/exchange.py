@@ -12,7 +12,7 @@ import h11
 from haconiwa_fastcontainer.fleet.refusals import RefusedError
 from haconiwa_fastcontainer.front.connecting import connected
 from haconiwa_fastcontainer.front.http.forwarding import request_headers, response_headers, switch_headers
-from haconiwa_fastcontainer.front.http.head import Request
+from haconiwa_fastcontainer.front.http.head import BadRequestError, Request
 from haconiwa_fastcontainer.front.http.side import Side
 from haconiwa_fastcontainer.front.pump import pump
 
@@ -51,6 +51,7 @@ class Exchange:
         self._request = request
         self._address = address
         self._watch = watch
+        self._bad: BadRequestError | None = None
 
     async def run(self, service: Service, *, wakes: bool) -> None:
         """Get the answer of an instance.
@@ -61,6 +62,7 @@ class Exchange:
 
         Raises:
             RefusedError: there is none, or it does not answer; the client was told nothing yet.
+            BadRequestError: its body is none; the client was told nothing yet.
             BrokenError: the connection of the client cannot be used any more.
         """
         # What may have an effect is sent once, on a connection that nobody can have closed for its age.
@@ -117,7 +119,12 @@ class Exchange:
         client = self._client
         while True:
             client.limit(_STALL)
-            event = await client.event(backend.flush)
+            try:
+                event = await client.event(backend.flush)
+            except h11.RemoteProtocolError as error:
+                self._bad = BadRequestError(str(error), error.error_status_hint)
+                backend.break_off()
+                return
             if isinstance(event, h11.Data):
                 backend.queue(h11.Data(data=event.data))
             elif isinstance(event, h11.EndOfMessage):
@@ -174,6 +181,8 @@ class Exchange:
     def _broken(self, backend: Side, *, began: bool) -> Exception:
         if began:
             return BrokenError()
+        if self._bad:
+            return self._bad
         return UnansweredError() if backend.is_silent else BrokenError()
 
     async def _switch(self, backend: Side) -> None:

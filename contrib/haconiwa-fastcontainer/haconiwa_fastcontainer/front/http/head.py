@@ -13,6 +13,7 @@ LIMIT = 16 << 10
 _HEADERS = 100
 _END = b"\r\n\r\n"
 _STRANGE = re.compile(rb"\x00|(?<!\r)\n|\r(?!\n)|\r\n[ \t]")
+_LENGTH = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
 _HOST = re.compile(rb"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#]*)(?P<rest>[/?].*)?", re.IGNORECASE)
 
@@ -73,8 +74,12 @@ def end_of_head(data: bytes) -> int:
     return end + len(_END) if end >= 0 else -1
 
 
-def checked(request: h11.Request) -> Request:
+def checked(request: h11.Request, head: bytes) -> Request:
     """Return what a request's head says.
+
+    Args:
+        request: as h11 has read it, which makes one of several lengths that are the same.
+        head: its bytes.
 
     Raises:
         BadRequestError: it could be read in two ways, or asks for what the front does not do.
@@ -87,17 +92,16 @@ def checked(request: h11.Request) -> Request:
     method, is_old = bytes(request.method), request.http_version == b"1.0"
     if method in (b"CONNECT", b"TRACE"):
         raise BadRequestError(f"{method.decode()} is not for this front", 405)
-    has_body = _has_body(headers, is_old=is_old)
+    has_body = _has_body(_LENGTH.findall(head), _values(headers, b"transfer-encoding"), is_old=is_old)
     host, target = _place(bytes(request.target), method, _values(headers, b"host"), is_old=is_old)
     upgrades = b"websocket" in [value.strip().lower() for value in _values(headers, b"upgrade")]
     return Request(method, target, host, headers, is_old, has_body, upgrades and not has_body and not is_old)
 
 
-def _has_body(headers: list[tuple[bytes, bytes]], *, is_old: bool) -> bool:
-    lengths, codings = _values(headers, b"content-length"), _values(headers, b"transfer-encoding")
+def _has_body(lengths: list[bytes], codings: list[bytes], *, is_old: bool) -> bool:
     if len(lengths) > 1 or (lengths and codings):
         raise BadRequestError("the length of the body is said twice")
-    if lengths and not lengths[0].isdigit():
+    if lengths and not lengths[0].strip(b" \t").isdigit():
         raise BadRequestError("the length of the body is no number")
     if codings and is_old:
         raise BadRequestError("HTTP/1.0 has no transfer codings")

@@ -129,6 +129,9 @@ class HttpFront:
         except RefusedError as refused:
             await refuse(client, refused)
             return False
+        except BadRequestError as error:
+            await answer(client, error.status, str(error))
+            return False
         except (BrokenError, h11.RemoteProtocolError, h11.LocalProtocolError):
             if client.h11.our_state is h11.SEND_RESPONSE:
                 await answer(client, 502)

@@ -80,7 +80,7 @@ class Side:
             raise BadRequestError(str(error), error.error_status_hint) from error
         if not isinstance(event, h11.Request):
             raise BadRequestError(f"the first {end} bytes are no request")
-        return checked(event)
+        return checked(event, data[:end])
 
     def end_request(self) -> bool:
         """Keep what has come of the next request; return whether one may follow."""
