@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
+import pytest
 from fastcontainer.fronts import HELLO, Front, until
 
 ASKED = """
@@ -54,6 +57,18 @@ ASKED = """
 """A service that tells what it was asked, as JSON."""
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Give a front before a service that tells what it was asked."""
+    front = Front(tmp_path_factory.mktemp("front"))
+    front.write("web", ASKED, 'hosts = ["web.test"]')
+    try:
+        front.start()
+        yield front
+    finally:
+        front.close()
+
+
 def asked(front: Front, method: str = "GET", path: str = "/", body: object = None, **headers: str):
     """Ask once, on a connection of its own; return the response, with its body read, and that."""
     connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=30)
@@ -94,31 +109,24 @@ def test_many_first_requests_start_one_instance(front: Front) -> None:
     assert len(list(front.events("started"))) == 1
 
 
-def test_bodies_and_framings(front: Front) -> None:
-    import json
+@pytest.mark.parametrize("path", ["/", "/chunked", "/until-close"])
+@pytest.mark.parametrize("parts", [[], [b"x" * 100_000], [b"one", b"two" * 50_000]], ids=["none", "length", "chunks"])
+def test_bodies_and_framings(recorded: Front, path: str, parts: list[bytes]) -> None:
+    body = iter(parts) if len(parts) > 1 else b"".join(parts) or None
+    response, data = asked(recorded, "POST" if parts else "GET", path, body)
+    assert response.status == 200
+    assert json.loads(data)["body"].encode() == b"".join(parts)
 
-    front.write("web", ASKED, 'hosts = ["web.test"]')
-    front.start()
-    for path in ("/", "/chunked", "/until-close"):
-        for body in (None, b"x" * 100_000, iter([b"one", b"two" * 50_000])):
-            sent = b"".join(body := list(body)) if body is not None and not isinstance(body, bytes) else body or b""
-            response, data = asked(
-                front, "POST" if body else "GET", path, iter(body) if isinstance(body, list) else body
-            )
-            assert response.status == 200
-            assert json.loads(data)["body"].encode() == sent
-    response, data = asked(front, "HEAD")
+
+def test_head_has_no_body(recorded: Front) -> None:
+    response, data = asked(recorded, "HEAD")
     assert (response.status, data) == (200, b"")
 
 
-def test_headers_are_of_the_front(front: Front) -> None:
-    import json
-
-    front.write("web", ASKED, 'hosts = ["web.test"]')
-    front.start()
+def test_headers_are_of_the_front(recorded: Front) -> None:
     forged = {"X-Forwarded-For": "1.2.3.4", "X_Forwarded_For": "1.2.3.4", "Connection": "X-Secret", "X-Secret": "1"}
-    asked(front)
-    response, data = asked(front, **forged, Forwarded="for=1.2.3.4", TE="trailers", Upgrade="h2c")
+    asked(recorded)
+    response, data = asked(recorded, **forged, Forwarded="for=1.2.3.4", TE="trailers", Upgrade="h2c")
     assert response.headers["X-Haconiwa-Cold-Start"] is None
     told = json.loads(data)["headers"]
     names = {name.lower(): value for name, value in told}

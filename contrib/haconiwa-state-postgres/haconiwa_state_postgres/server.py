@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+
 import psycopg
 from haconiwa_fastcontainer.state import StateError
 from psycopg import AsyncConnection
@@ -23,6 +26,22 @@ _DEFAULTS = {
 }
 
 
+def _read(url: str) -> dict[str, str]:
+    """Return what a URL gives.
+
+    What is wrong with it is not told, for it may be that a part of the password is taken for something else.
+    """
+    _, _, path = url.partition("://")[2].partition("?")[0].partition("/")
+    with suppress(psycopg.Error):
+        given = {key: str(value) for key, value in conninfo_to_dict(url).items()}
+        if "@" not in path and re.fullmatch(r"[0-9,]*", given.get("port", "")):
+            return given
+    raise StateError(
+        "the state's URL cannot be read; write postgresql://USER@HOST:PORT/DATABASE, and all but letters and digits of"
+        " its parts as %XX"
+    )
+
+
 class Server:
     """A server and a database, as a URL names them (libpq's "Connection URIs").
 
@@ -35,14 +54,7 @@ class Server:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            given = {key: str(value) for key, value in conninfo_to_dict(url).items()}
-        except psycopg.Error:
-            # The text quotes a part of the URL, which may be one of the password.
-            raise StateError(
-                "the state's URL is not read by libpq; write postgresql://USER@HOST:PORT/DATABASE,"
-                " and other characters than letters and digits of its parts as %XX"
-            ) from None
+        given = _read(url)
         self._password = given.get("password", "")
         options = f"{given.pop('options', '')} {_SESSION}".strip()
         self._conninfo = make_conninfo("", **{**_DEFAULTS, **given, "options": options})

@@ -63,7 +63,7 @@ class PostgresState:
             async with await self._server.connect() as connection:
                 await _make_tables(connection)
             await self._ask(self._forget_hosts)
-            await self._listening.open(self._changed)
+            await self._listening.open(self._tell)
         except psycopg.Error as error:
             raise self._server.error(error) from None
 
@@ -118,6 +118,9 @@ class PostgresState:
     async def remove(self, name: str) -> None:
         """Forget an instance; see `State`."""
         await self._ask(lambda connection: _change(connection, statements.REMOVE, {"name": name}))
+
+    def _tell(self, name: str) -> None:
+        self._changed(name)
 
     # One question at a time, on one connection, by a host whose lease is in force.
 

@@ -153,9 +153,8 @@ class Exchange:
                 raise self._broken(backend, began=began) from error
             match event:
                 case h11.InformationalResponse(status_code=101) if self._request.upgrades:
-                    client.queue(
-                        h11.InformationalResponse(status_code=101, headers=switch_headers(list(event.headers)))
-                    )
+                    headers = switch_headers(list(event.headers), cold=use.cold, waited=use.waited)
+                    client.queue(h11.InformationalResponse(status_code=101, headers=headers))
                     await client.flush()
                     return True
                 case h11.InformationalResponse():

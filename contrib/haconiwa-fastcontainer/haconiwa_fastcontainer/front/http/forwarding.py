@@ -56,15 +56,19 @@ def response_headers(headers: Headers, *, cold: bool, waited: float) -> Headers:
     """
     dropped = {_COLD_START} | _named([value for name, value in headers if name == b"connection"])
     kept = [(name, value) for name, value in headers if name not in dropped]
-    if cold:
-        kept += [(_COLD_START, b"1"), (b"server-timing", b"start;dur=%.1f" % (waited * 1000))]
-    return kept
+    return [*kept, *_of_the_start(cold=cold, waited=waited)]
 
 
-def switch_headers(headers: Headers) -> Headers:
-    """Return the headers of an answer that switches to another protocol."""
-    kept = [(name, value) for name, value in headers if name not in _OF_THE_CONNECTION]
-    return [*kept, (b"connection", b"upgrade"), (b"upgrade", b"websocket")]
+def switch_headers(headers: Headers, *, cold: bool, waited: float) -> Headers:
+    """Return the headers of an answer that switches to another protocol; arguments are those of `response_headers`."""
+    kept = [(name, value) for name, value in headers if name not in {_COLD_START} | _OF_THE_CONNECTION]
+    upgrade = [(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
+    return [*kept, *upgrade, *_of_the_start(cold=cold, waited=waited)]
+
+
+def _of_the_start(*, cold: bool, waited: float) -> Headers:
+    """Return what tells a client that it has waited for the start of an instance."""
+    return [(_COLD_START, b"1"), (b"server-timing", b"start;dur=%.1f" % (waited * 1000))] if cold else []
 
 
 def _named(connection: list[bytes]) -> set[bytes]:
