@@ -26,14 +26,20 @@ def read_python(file: Path) -> list[Container]:
         DefinitionError: the file cannot be read or is not to be trusted, the program fails, or
             it defines no container.
     """
-    names = _execute(file, read_trusted(file))
+    names = execute(file)
     folder = str(file.resolve().parent)
     found = _containers(file, names)
     _refuse_duplicates(file, found)
     return [replace(container, folder=container.folder or folder).at(container.place) for container in found]
 
 
-def _execute(file: Path, code: bytes) -> dict[str, Any]:
+def execute(file: Path) -> dict[str, Any]:
+    """Run a program and return its global names.
+
+    Raises:
+        DefinitionError: the file cannot be read or is not to be trusted, or the program fails.
+    """
+    code = read_trusted(file)
     names: dict[str, Any] = {"__name__": "haconiwa_definition", "__file__": str(file)}
     try:
         with modules_beside(file):

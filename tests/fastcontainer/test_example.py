@@ -43,13 +43,15 @@ def run(tree: Path, seconds: float) -> subprocess.CompletedProcess[str]:
 
 
 def processes_of(tree: Path) -> list[str]:
-    """Return the command lines of processes that are told of a folder below."""
+    """Return what processes have been told whose state is in the run's folder: front, supervisor, keeper of logs."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
+        except PermissionError:
+            continue  # It is nobody's that this one has started.
         if os.fsencode(tree / "temporary") in told:
             found.append(told.decode(errors="replace"))
     return found

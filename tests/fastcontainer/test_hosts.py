@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -64,8 +65,9 @@ def make_hosts(database: Database, tmp_path: Path) -> Iterator[MakeHosts]:
         os.close(former)
 
 
-def _start(hosts: list[HostOfFront], tenants: int, options: str = "") -> None:
-    write_tenants(hosts[0].front, tenants, options)
+def _start(hosts: list[HostOfFront], tenants: int = 0) -> None:
+    """Start all fronts, with the definitions of the first one."""
+    write_tenants(hosts[0].front, tenants)
     for host in hosts:
         host.front.files = hosts[0].front.files
         host.front.start()
@@ -94,9 +96,7 @@ def test_no_host_gets_more_than_it_takes(make_hosts: MakeHosts) -> None:
 def test_failed_start_on_another_host_is_told(make_hosts: MakeHosts) -> None:
     hosts = make_hosts(2, host1=["--most", "0"])
     write_tenants(hosts[0].front, 1, program="raise SystemExit('no configuration')")
-    for host in hosts:
-        host.front.files = hosts[0].front.files
-        host.front.start()
+    _start(hosts)
     with hosts[0].connect() as refused:
         assert refused.recv(1) == b""
     (event,) = hosts[0].front.events("failed")
@@ -120,9 +120,7 @@ def test_start_that_fails_on_one_host_is_tried_on_another(make_hosts: MakeHosts,
     once = tmp_path / "once"
     once.touch()
     write_tenants(hosts[0].front, 1, program=FAILS_ONCE.format(once=str(once)) + WHERE)
-    for host in hosts:
-        host.front.files = hosts[0].front.files
-        host.front.start()
+    _start(hosts)
     where = ask(hosts[0])
     assert where in (hosts[1].address, hosts[2].address)
     assert [len(host.started()) for host in hosts[1:]] == [int(where == host.address) for host in hosts[1:]]
@@ -134,9 +132,7 @@ def test_start_that_fails_on_one_host_is_tried_on_another(make_hosts: MakeHosts,
 def test_instance_that_only_its_host_reaches(make_hosts: MakeHosts) -> None:
     hosts = make_hosts(2)
     hosts[0].front.write("tenant0", WHERE, 'protocol = "tcp"\nlisten = ["0.0.0.0:7000"]\nport = 80')
-    for host in hosts:
-        host.front.files = hosts[0].front.files
-        host.front.start()
+    _start(hosts)
     assert ask(hosts[0]) == "127.0.0.1"
     began = time.monotonic()
     with hosts[1].connect() as refused:
@@ -212,13 +208,19 @@ def test_tenants_of_a_host_that_dies_are_started_elsewhere(make_hosts: MakeHosts
 
 def test_restart_of_the_database_loses_nothing(make_hosts: MakeHosts, database: Database) -> None:
     hosts = make_hosts(3)
-    _start(hosts, 4)
+    write_tenants(hosts[0].front, 4)
+    hosts[0].front.write(
+        "hasty", WHERE, """protocol = "tcp"\nlisten = ["0.0.0.0:8000"]\nport = 0\nhold = 2""", "[ns-pid]\n"
+    )
+    _start(hosts)
     where = [ask(hosts[tenant], tenant) for tenant in range(3)]
     with Asking(hosts, [0, 1, 2]) as asking, ThreadPoolExecutor(3) as threads:
         database.stop()
         time.sleep(1)
         waiting = [threads.submit(ask, host, 3) for host in hosts]
-        time.sleep(LEASE + 1)
+        with socket.create_connection((hosts[0].address, 8000), timeout=20) as refused:
+            assert refused.recv(1) == b""  # It has waited as long as its service lets it.
+        time.sleep(LEASE)
         assert not any(each.done() for each in waiting)
         during = len(asking.answers)
         database.start()
@@ -229,6 +231,10 @@ def test_restart_of_the_database_loses_nothing(make_hosts: MakeHosts, database: 
     assert [ask(hosts[tenant], tenant) for tenant in range(3)] == where
     assert sum(len(host.started()) for host in hosts) == 4
     assert not any(list(host.front.events("ended")) for host in hosts)
+    for host in hosts:
+        gone, back = host.front.events("state")
+        assert (gone["reached"], back["reached"]) == (False, True)
+        assert "the state in PostgreSQL: " in gone["reason"]
 
 
 def test_host_that_counted_as_gone_gives_up_what_others_have_started(make_hosts: MakeHosts) -> None:

@@ -26,7 +26,7 @@ from haconiwa_fastcontainer.fleet.starting import Containers
 from haconiwa_fastcontainer.front import tcp
 from haconiwa_fastcontainer.front.http.server import HttpFront
 from haconiwa_fastcontainer.front.listening import Listener, Serve
-from haconiwa_fastcontainer.front.routing import Routes
+from haconiwa_fastcontainer.front.routing import Routes, read_route
 from haconiwa_fastcontainer.journal import Journal
 from haconiwa_fastcontainer.services import read_services
 from haconiwa_fastcontainer.state import Host, state_of
@@ -50,6 +50,7 @@ class Settings:
         host: name of this host.
         address: at which other hosts reach instances here.
         most: instances that this host takes.
+        route: the function that finds the service of a request, FILE.py:FUNCTION; by default host names do.
         drain: seconds that requests get to end when the front ends.
     """
 
@@ -60,6 +61,7 @@ class Settings:
     host: str = field(default_factory=host_name)
     address: str = ""
     most: int = 1000
+    route: str = ""
     drain: float = 30.0
 
     @property
@@ -82,6 +84,7 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
     """
     plugins = Plugins()
     definitions = read_services(settings.files, plugins, gather())
+    route = read_route(settings.route) if settings.route else None
     for folder in (settings.store.directory, settings.folder):
         make_private(folder)
     control = settings.folder / "control"
@@ -94,7 +97,7 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
     try:
         await fleet.open()
         server = Server(endpoint, Requests(fleet).handlers(), lambda error: log.error(str(error)))
-        http = HttpFront(Routes(fleet), lambda what, error: log.error(f"{what}: {error!r}"))
+        http = HttpFront(Routes(fleet, route), lambda what, error: log.error(f"{what}: {error!r}"))
         listeners = _listeners(settings, fleet, http, sockets, log)
         journal.tell("serving", "", addresses=sorted(sockets))
         await _until_told()

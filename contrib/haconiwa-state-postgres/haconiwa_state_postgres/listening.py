@@ -25,7 +25,13 @@ class Listening:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens, or tries to."""
+        return self._task is not None
 
     async def open(self, changed: Callable[[str], None]) -> None:
         """Begin to listen.
@@ -36,13 +42,16 @@ class Listening:
         Raises:
             psycopg.Error: the server cannot be reached.
         """
-        self._task = asyncio.ensure_future(self._listen(await self._connected(), changed))
+        self._connection = await self._connected()
+        self._task = asyncio.ensure_future(self._listen(changed))
 
     async def close(self) -> None:
         """Listen no more."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._connection:
+            await self._connection.close()
 
     async def _connected(self) -> AsyncConnection:
         connection = await self._server.connect()
@@ -53,14 +62,14 @@ class Listening:
             raise
         return connection
 
-    async def _listen(self, connection: AsyncConnection, changed: Callable[[str], None]) -> None:
-        while True:
+    async def _listen(self, changed: Callable[[str], None]) -> None:
+        while self._connection:
             # Its end is told when there is another one; why there is none, whoever asks something hears.
             with suppress(psycopg.Error):
-                async with connection:
-                    async for told in connection.notifies():
-                        changed(told.payload)
-            connection = await self._again()
+                async for told in self._connection.notifies():
+                    changed(told.payload)
+            await self._connection.close()
+            self._connection = await self._again()
             changed("")
 
     async def _again(self) -> AsyncConnection:

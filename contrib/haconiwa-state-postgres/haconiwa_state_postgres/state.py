@@ -66,6 +66,10 @@ class PostgresState:
             await self._listening.open(self._tell)
         except psycopg.Error as error:
             raise self._server.error(error) from None
+        finally:
+            if not self._listening.is_open:
+                self._is_open = False
+                await self._hang_up()
 
     async def close(self) -> None:
         """Have nothing more started here; the lease runs out, unless the next front renews it; see `State`."""

@@ -86,7 +86,6 @@ def test_name_of_a_host_is_one_holders_until_its_lease_runs_out(database: Databa
                 await stranger.open(HOST._replace(holder="stranger"))
             async with opened(database.url) as next_front:
                 assert [each.name for each in await next_front.rows()] == ["a"]
-        await stranger.close()
         await asyncio.sleep(LEASE * 1.2)
         async with opened(database.url, HOST._replace(holder="stranger")) as another:
             assert await another.rows() == await another.rows("web")

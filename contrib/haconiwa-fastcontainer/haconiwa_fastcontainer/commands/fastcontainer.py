@@ -21,6 +21,12 @@ def configure(parser: ArgumentParser) -> None:
         "--address", metavar="IP", default="", help="at which other hosts reach containers in this one's network"
     )
     serve.add_argument("--most", metavar="N", type=int, default=1000, help="instances that this host takes")
+    serve.add_argument(
+        "--route",
+        metavar="FILE.py:FUNCTION",
+        default="",
+        help="a function that is given each request's head, and returns the name of its service; not the host names",
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -51,6 +57,7 @@ def _serve(options: Options, log: Log) -> int:
         host=options.host or host_name(),
         address=options.address,
         most=options.most,
+        route=options.route,
     )
     asyncio.run(serve(settings, sockets, log))
     return 0

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from haconiwa_core.definition.python import execute
+from haconiwa_core.errors import DefinitionError, Problem
+from haconiwa_core.plugins.policy import permitted
 
 if TYPE_CHECKING:
     from haconiwa_fastcontainer.fleet.fleet import Fleet
@@ -31,6 +36,24 @@ class Asked(NamedTuple):
 
 
 Route = Callable[[Asked], str | None]
+
+
+def read_route(text: str) -> Route:
+    """Return the function that a text names.
+
+    Args:
+        text: FILE.py:FUNCTION.
+
+    Raises:
+        DefinitionError: the file cannot be read or is not to be trusted, its program fails, or has no such function.
+    """
+    path, _, name = text.rpartition(":")
+    file = permitted(Path(path))
+    function = execute(file).get(name)
+    if not callable(function):
+        raise DefinitionError([Problem(f"defines no function {name!r}", file=path, hint="write FILE.py:FUNCTION")])
+    route: Route = function
+    return route
 
 
 class Routes:
