@@ -8,10 +8,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from pictures import density, isolation, stages, timeline
+from pictures import density, fastcontainer, isolation, stages, timeline
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
-PICTURES = {"density": density, "isolation": isolation, "stages": stages, "timeline": timeline}
+PICTURES = {
+    "density": density,
+    "fastcontainer": fastcontainer,
+    "isolation": isolation,
+    "stages": stages,
+    "timeline": timeline,
+}
 MEASURED = {"isolation": isolation, "timeline": timeline}
 
 if __name__ == "__main__":

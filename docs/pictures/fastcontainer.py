@@ -161,7 +161,7 @@ def _memory(data: dict[str, Any], scale: float, top: float, bottom: float) -> It
     yield from _grid(top, bottom, most, 4)
     x = 420
     below: Points = [(LEFT + row[0] * scale, bottom) for row in rows]
-    names = (("front", FRONT), ("supervisor, logs", SUPERVISOR), ("all processes of containers", CONTAINERS))
+    names = (("front", FRONT), ("supervisor, hooks, logs", SUPERVISOR), ("all processes of containers", CONTAINERS))
     for number, (words, colour) in enumerate(names):
         order = (2, 3, 1)[: number + 1]
         above = [

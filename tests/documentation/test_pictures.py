@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
-NAMES = ["density", "isolation", "stages", "timeline"]
+NAMES = ["density", "fastcontainer", "isolation", "stages", "timeline"]
 PAGES = [*FOLDER.parent.rglob("*.md")]
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,9 +111,9 @@ def ask(host: HostOfFront, tenant: int = 0, text: bytes = b"hello") -> str:
     return where.decode()
 
 
-def write_tenants(front: Front, number: int, options: str = "", program: str = WHERE) -> None:
+def write_tenants(front: Front, tenants: Iterable[int], options: str = "", program: str = WHERE) -> None:
     """Write definitions of services, which are the same on all hosts."""
-    for tenant in range(number):
+    for tenant in tenants:
         listen = json.dumps([f"0.0.0.0:{TENANTS + tenant}"])
         text = f'protocol = "tcp"\nlisten = {listen}\nport = 0\n{options}'
         front.write(f"tenant{tenant}", program, text, rest="[ns-pid]\n")

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+from documentation.pages import check_page
 from fastcontainer.fronts import until
 from fastcontainer.hosts import WHERE, HostOfFront, ask, make_bridge, write_tenants
 from haconiwa_fastcontainer.state import LEASE
+from haconiwa_runtime.recorded import LIVE, find_all
 from haconiwa_state_postgres.testing import Database, find_programs
+from psycopg.conninfo import conninfo_to_dict
 from system.world import libc
 
 from haconiwa_core.linux.constants import CLONE_NEWNET
+from haconiwa_core.runtime.store import Store
 from haconiwa_core.testing import needs_program, needs_root
 
+README = Path(__file__).resolve().parents[2] / "contrib/haconiwa-state-postgres/README.md"
 PROGRAMS = find_programs()
 pytestmark = [
     needs_root,
@@ -67,7 +72,7 @@ def make_hosts(database: Database, tmp_path: Path) -> Iterator[MakeHosts]:
 
 def _start(hosts: list[HostOfFront], tenants: int = 0) -> None:
     """Start all fronts, with the definitions of the first one."""
-    write_tenants(hosts[0].front, tenants)
+    write_tenants(hosts[0].front, range(tenants))
     for host in hosts:
         host.front.files = hosts[0].front.files
         host.front.start()
@@ -95,7 +100,7 @@ def test_no_host_gets_more_than_it_takes(make_hosts: MakeHosts) -> None:
 
 def test_failed_start_on_another_host_is_told(make_hosts: MakeHosts) -> None:
     hosts = make_hosts(2, host1=["--most", "0"])
-    write_tenants(hosts[0].front, 1, program="raise SystemExit('no configuration')")
+    write_tenants(hosts[0].front, [0], program="raise SystemExit('no configuration')")
     _start(hosts)
     with hosts[0].connect() as refused:
         assert refused.recv(1) == b""
@@ -119,7 +124,7 @@ def test_start_that_fails_on_one_host_is_tried_on_another(make_hosts: MakeHosts,
     hosts = make_hosts(3, host1=["--most", "0"])
     once = tmp_path / "once"
     once.touch()
-    write_tenants(hosts[0].front, 1, program=FAILS_ONCE.format(once=str(once)) + WHERE)
+    write_tenants(hosts[0].front, [0], program=FAILS_ONCE.format(once=str(once)) + WHERE)
     _start(hosts)
     where = ask(hosts[0])
     assert where in (hosts[1].address, hosts[2].address)
@@ -208,17 +213,15 @@ def test_tenants_of_a_host_that_dies_are_started_elsewhere(make_hosts: MakeHosts
 
 def test_restart_of_the_database_loses_nothing(make_hosts: MakeHosts, database: Database) -> None:
     hosts = make_hosts(3)
-    write_tenants(hosts[0].front, 4)
-    hosts[0].front.write(
-        "hasty", WHERE, """protocol = "tcp"\nlisten = ["0.0.0.0:8000"]\nport = 0\nhold = 2""", "[ns-pid]\n"
-    )
+    write_tenants(hosts[0].front, range(4))
+    write_tenants(hosts[0].front, [4], "hold = 2")
     _start(hosts)
     where = [ask(hosts[tenant], tenant) for tenant in range(3)]
     with Asking(hosts, [0, 1, 2]) as asking, ThreadPoolExecutor(3) as threads:
         database.stop()
         time.sleep(1)
         waiting = [threads.submit(ask, host, 3) for host in hosts]
-        with socket.create_connection((hosts[0].address, 8000), timeout=20) as refused:
+        with hosts[0].connect(4) as refused:
             assert refused.recv(1) == b""  # It has waited as long as its service lets it.
         time.sleep(LEASE)
         assert not any(each.done() for each in waiting)
@@ -249,3 +252,15 @@ def test_host_that_counted_as_gone_gives_up_what_others_have_started(make_hosts:
     first.front.process.send_signal(signal.SIGCONT)
     until(lambda: old not in first.front.containers(), "that it ends here")
     assert ask(first) == second.address
+
+
+def test_commands_do_what_the_readme_shows(database: Database, tmp_path: Path) -> None:
+    database.execute("CREATE DATABASE haconiwa")
+    user = conninfo_to_dict(database.url)["user"]
+    check_page(README, tmp_path, PGHOST=str(database.folder), PGUSER=str(user))
+    for name in ("one", "two"):
+        until(partial(_nothing_runs, Store(tmp_path / name)), "that its containers end")
+
+
+def _nothing_runs(store: Store) -> bool:
+    return not any(found.state in LIVE for found in find_all(store))

@@ -100,6 +100,8 @@ def service_of(container: Container, plugins: Plugins, host: HostFacts, file: st
 
 
 def _of(container: Container, file: str, plugins: Plugins, host: HostFacts) -> Iterator[Definition]:
+    if problems := container.problems():
+        raise DefinitionError(problems)
     options = container.feature(FastContainer.section)
     if not isinstance(options, FastContainer):
         return

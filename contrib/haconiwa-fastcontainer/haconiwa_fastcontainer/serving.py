@@ -15,6 +15,7 @@ from haconiwa_supervision.control.endpoint import Endpoint
 from haconiwa_supervision.control.residence import make_private
 from haconiwa_supervision.control.server import Server
 
+from haconiwa_core.errors import DefinitionError
 from haconiwa_core.host import gather
 from haconiwa_core.log import Log
 from haconiwa_core.plugins.loading import Plugins
@@ -26,6 +27,9 @@ from haconiwa_fastcontainer.fleet.starting import Containers
 from haconiwa_fastcontainer.front import tcp
 from haconiwa_fastcontainer.front.http.server import HttpFront
 from haconiwa_fastcontainer.front.listening import Listener, Serve
+from haconiwa_fastcontainer.front.nginx import GRACE
+from haconiwa_fastcontainer.front.nginx.endpoint import Endpoint as NginxEndpoint
+from haconiwa_fastcontainer.front.nginx.locating import Addresses, unreachable
 from haconiwa_fastcontainer.front.routing import Routes, read_route
 from haconiwa_fastcontainer.journal import Journal
 from haconiwa_fastcontainer.services import read_services
@@ -50,6 +54,7 @@ class Settings:
         host: name of this host.
         address: at which other hosts reach instances here.
         most: instances that this host takes.
+        nginx: address for nginx's questions; "" for none.
         route: the function that finds the service of a request, FILE.py:FUNCTION; by default host names do.
         drain: seconds that requests get to end when the front ends.
     """
@@ -61,6 +66,7 @@ class Settings:
     host: str = field(default_factory=host_name)
     address: str = ""
     most: int = 1000
+    nginx: str = ""
     route: str = ""
     drain: float = 30.0
 
@@ -84,6 +90,8 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
     """
     plugins = Plugins()
     definitions = read_services(settings.files, plugins, gather())
+    if settings.nginx and (problems := list(unreachable(definitions))):
+        raise DefinitionError(problems)
     route = read_route(settings.route) if settings.route else None
     for folder in (settings.store.directory, settings.folder):
         make_private(folder)
@@ -93,12 +101,16 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
     containers = Containers(settings.store, plugins)
     journal = Journal(sys.stdout)
     fleet = Fleet(definitions, containers, state, host, control=str(control), journal=journal)
+    if settings.nginx:
+        fleet.grace = max(fleet.grace, GRACE)
+    routes = Routes(fleet, route)
+    nginx = NginxEndpoint(routes, Addresses(fleet, plugins).of)
     endpoint = Endpoint(settings.folder, control)
     try:
         await fleet.open()
         server = Server(endpoint, Requests(fleet).handlers(), lambda error: log.error(str(error)))
-        http = HttpFront(Routes(fleet, route), lambda what, error: log.error(f"{what}: {error!r}"))
-        listeners = _listeners(settings, fleet, http, sockets, log)
+        http = HttpFront(routes, lambda what, error: log.error(f"{what}: {error!r}"))
+        listeners = _listeners(settings, fleet, http, nginx, sockets, log)
         journal.tell("serving", "", addresses=sorted(sockets))
         await _until_told()
         http.end()
@@ -113,12 +125,19 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
 
 
 def _listeners(
-    settings: Settings, fleet: Fleet, http: HttpFront, sockets: Mapping[str, socket.socket], log: Log
+    settings: Settings,
+    fleet: Fleet,
+    http: HttpFront,
+    nginx: NginxEndpoint,
+    sockets: Mapping[str, socket.socket],
+    log: Log,
 ) -> list[Listener]:
     def fault(error: BaseException) -> None:
         log.error(f"a connection: {error!r}")
 
     served: list[tuple[str, Serve]] = [(address, http.serve) for address in settings.http]
+    if settings.nginx:
+        served.append((settings.nginx, nginx.serve))
     for service in fleet.services.values():
         served += [(address, partial(tcp.serve, service)) for address in service.definition.options.listen]
     return [Listener(sockets[address], serve, most=_CONNECTIONS, fault=fault) for address, serve in served]

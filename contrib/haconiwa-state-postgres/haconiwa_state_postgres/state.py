@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -55,6 +56,8 @@ class PostgresState:
         self._is_open = False
         self._host = Host("", 0, 0, 0, 0.0)
         self._renewed = 0.0
+        self._front = secrets.token_hex(8)
+        self._takes = True
 
     async def open(self, host: Host) -> None:
         """Make the tables if need be, and take the host's lease; see `State`."""
@@ -164,7 +167,7 @@ class PostgresState:
             began = time.clock_gettime(time.CLOCK_BOOTTIME)
             if (await self._connection.execute(statements.REPORT, self._told())).rowcount != 1:
                 raise StateError(f"another front has reported a host {self._host.name} within the last {LEASE:g} s")
-            self._renewed = began
+            self._renewed, self._takes = began, False
         return self._connection
 
     async def _forget_hosts(self, connection: AsyncConnection) -> None:
@@ -173,7 +176,7 @@ class PostgresState:
                 await connection.execute(statements.TELL, [""])
 
     def _told(self) -> dict[str, Any]:
-        return {**self._host._asdict(), "lease": LEASE}
+        return {**self._host._asdict(), "front": self._front, "takes": self._takes, "lease": LEASE}
 
     async def _hang_up(self) -> None:
         if self._connection:

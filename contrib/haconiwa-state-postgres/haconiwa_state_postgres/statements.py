@@ -16,8 +16,8 @@ CREATE = """
 CREATE SCHEMA haconiwa;
 CREATE TABLE haconiwa.version (number integer NOT NULL);
 CREATE TABLE haconiwa.host (
-    name text PRIMARY KEY, holder text NOT NULL, renewed timestamptz NOT NULL, most integer NOT NULL,
-    memory bigint NOT NULL, load double precision NOT NULL, address text NOT NULL
+    name text PRIMARY KEY, holder text NOT NULL, front text NOT NULL, renewed timestamptz NOT NULL,
+    most integer NOT NULL, memory bigint NOT NULL, load double precision NOT NULL, address text NOT NULL
 );
 CREATE TABLE haconiwa.instance (
     name text PRIMARY KEY, service text NOT NULL, host text NOT NULL REFERENCES haconiwa.host ON DELETE CASCADE,
@@ -36,15 +36,17 @@ TELL = "SELECT pg_notify('haconiwa', %s)"
 
 TAKE_LOCK = "SELECT pg_advisory_xact_lock(%s)"
 
+# While one front takes the place of another one, both report; the host is the later one's to close.
 REPORT = """
 INSERT INTO haconiwa.host AS host
-VALUES (%(name)s, %(holder)s, clock_timestamp(), %(most)s, %(memory)s, %(load)s, %(address)s)
+VALUES (%(name)s, %(holder)s, %(front)s, clock_timestamp(), %(most)s, %(memory)s, %(load)s, %(address)s)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, renewed = excluded.renewed, most = excluded.most,
-    memory = excluded.memory, load = excluded.load, address = excluded.address
+    memory = excluded.memory, load = excluded.load, address = excluded.address,
+    front = CASE WHEN %(takes)s THEN excluded.front ELSE host.front END
 WHERE host.holder = excluded.holder OR haconiwa.is_over(host.renewed, %(lease)s)
 """
 
-CLOSE = "UPDATE haconiwa.host SET most = 0 WHERE name = %(name)s AND holder = %(holder)s"
+CLOSE = "UPDATE haconiwa.host SET most = 0 WHERE name = %(name)s AND front = %(front)s"
 
 # Their instances go with them. What is locked is about to be forgotten, or to report.
 FORGET_HOSTS = """

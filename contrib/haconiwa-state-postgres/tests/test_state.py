@@ -107,6 +107,20 @@ def test_host_that_is_closed_gets_nothing_more(database: Database) -> None:
     asyncio.run(do())
 
 
+def test_front_that_takes_the_place_of_another_is_not_closed_by_it(database: Database) -> None:
+    async def do() -> None:
+        former = PostgresState(database.url)
+        await former.open(HOST)
+        async with opened(database.url) as here:
+            await former.report(HOST)
+            await former.close()
+            assert [host.most for host in await here.hosts()] == [HOST.most]
+        async with opened(database.url, OTHER) as there:
+            assert {host.name: host.most for host in await there.hosts()} == {"here": 0, "there": OTHER.most}
+
+    asyncio.run(do())
+
+
 def test_host_that_nobody_has_reported_gets_nothing(database: Database) -> None:
     async def do() -> None:
         async with opened(database.url) as here:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace as Options
+from argparse import ArgumentParser, ArgumentTypeError, Namespace as Options
 
 from haconiwa_core.log import Log
 
@@ -17,17 +17,38 @@ def configure(parser: ArgumentParser) -> None:
     serve.add_argument("--http", metavar="ADDRESS:PORT", action="append", default=[], help="listen there for HTTP")
     serve.add_argument("--state", metavar="URL", default="", help="what fronts share; by default a file of this host")
     serve.add_argument("--host", metavar="NAME", help="of this host, by which others know it; by default the kernel's")
-    serve.add_argument(
-        "--address", metavar="IP", default="", help="at which other hosts reach containers in this one's network"
-    )
-    serve.add_argument("--most", metavar="N", type=int, default=1000, help="instances that this host takes")
+    serve.add_argument("--address", metavar="IP", type=_ip, help="at which other hosts reach containers in its network")
+    serve.add_argument("--most", metavar="N", type=_number, default=1000, help="instances that this host takes")
     serve.add_argument(
         "--route",
         metavar="FILE.py:FUNCTION",
         default="",
         help="a function that is given each request's head, and returns the name of its service; not the host names",
     )
+    serve.add_argument("--nginx", metavar="ADDRESS:PORT", default="", help="listen there for nginx's questions")
     serve.set_defaults(run=_serve)
+    config = verbs.add_parser("nginx-config", help="print what nginx needs to be the front")
+    config.add_argument("files", metavar="FILE", nargs="+", help="a definition with a section fastcontainer")
+    config.add_argument("--nginx", metavar="ADDRESS:PORT", required=True, help="as for serve")
+    config.add_argument("--listen", metavar="ADDRESS:PORT", action="append", help="where nginx listens; default: 80")
+    config.add_argument("--cache", metavar="FOLDER", default="/run/haconiwa-nginx", help="for what nginx keeps")
+    config.add_argument("--by-function", action="store_true", help="serve is given --route")
+    config.set_defaults(run=_nginx_config)
+
+
+def _ip(text: str) -> str:
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number of instances")
+    return int(text)
 
 
 def main(options: Options, log: Log) -> int:
@@ -47,7 +68,8 @@ def _serve(options: Options, log: Log) -> int:
     from haconiwa_fastcontainer.serving import Settings, listening, serve
 
     definitions = read_services(options.files, Plugins(), gather())
-    wanted = [*options.http, *(address for item in definitions for address in item.options.listen)]
+    addresses = [*options.http, *([options.nginx] if options.nginx else [])]
+    wanted = [*addresses, *(address for item in definitions for address in item.options.listen)]
     sockets = {address: listening(address) for address in wanted}
     settings = Settings(
         options.files,
@@ -55,9 +77,29 @@ def _serve(options: Options, log: Log) -> int:
         http=options.http,
         state=options.state,
         host=options.host or host_name(),
-        address=options.address,
+        address=options.address or "",
         most=options.most,
+        nginx=options.nginx,
         route=options.route,
     )
     asyncio.run(serve(settings, sockets, log))
+    return 0
+
+
+def _nginx_config(options: Options, log: Log) -> int:
+    import sys
+
+    from haconiwa_core.errors import DefinitionError
+    from haconiwa_core.host import gather
+    from haconiwa_core.plugins.loading import Plugins
+    from haconiwa_fastcontainer.front.nginx.configuration import configuration
+    from haconiwa_fastcontainer.front.nginx.locating import unreachable
+    from haconiwa_fastcontainer.services import read_services
+
+    definitions = read_services(options.files, Plugins(), gather())
+    if problems := list(unreachable(definitions)):
+        raise DefinitionError(problems)
+    listen = options.listen or ["80"]
+    how = {"endpoint": options.nginx, "cache": options.cache, "by_function": options.by_function}
+    sys.stdout.write(configuration(definitions, listen=listen, **how))
     return 0

@@ -8,6 +8,9 @@ FIRST = 0.25
 LONGEST = 60.0
 """Seconds between a failure and the next attempt: at first, and at most."""
 
+OPENS = 3
+"""Failures in a row after which requests are refused at once, and do not wait for the next attempt."""
+
 
 @dataclass(frozen=True)
 class Breaker:
@@ -29,6 +32,10 @@ class Breaker:
         """Return what it is after a failure."""
         delay = min(FIRST * 2.0 ** min(self.failures, 30), LONGEST)
         return Breaker(self.failures + 1, now + delay, reason, instance)
+
+    def is_open(self, now: float) -> bool:
+        """Return whether requests are refused at once."""
+        return self.failures >= OPENS and now < self.until
 
     def wait(self, now: float) -> float:
         """Return for how many seconds nothing is started; 0 where something may be."""

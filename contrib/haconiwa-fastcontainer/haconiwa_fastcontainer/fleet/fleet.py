@@ -227,7 +227,6 @@ class Fleet:
         except (HaconiwaError, OSError) as error:
             await self._give_up(service, row, error)
             return
-        service.breaker = type(service.breaker)()
         service.avoided.clear()
         self.tell("started", service, instance=row.name, start=executed - began, ready=instance.ready)
         service.grant()
@@ -321,6 +320,7 @@ class Fleet:
                 for instance in service.instances.values():
                     instance.trim()
                 service.grant()
+                service.recover()
                 self.attend(service)
             await asyncio.sleep(_ATTEND)
 

@@ -29,6 +29,9 @@ _SPARE = 32
 _SPARE_FOR = 2.0
 """Connections to one instance that are kept for the next request, and seconds for which they are."""
 
+_CLOSING = 0.02
+"""Seconds that an instance gets to close its ends of such connections, which count as open until then."""
+
 
 class Instance:
     """An instance: how it is reached, and how much it is used by this front.
@@ -127,7 +130,9 @@ class Instance:
         Raises:
             OSError: the kernel cannot tell.
         """
-        self._close_spare()
+        if self._spare:
+            self._close_spare()
+            await asyncio.sleep(_CLOSING)
         try:
             asked = await self._way.socket(socket.SOCK_RAW, socket.AF_NETLINK, NETLINK_SOCK_DIAG)
         except (FileNotFoundError, ProcessLookupError):

@@ -105,7 +105,7 @@ class Service:
         options = self.definition.options
         if not wakes and not self.of_phase("asked", "starting", "running"):
             raise RefusedError(f"{self.name} sleeps, and this request does not wake it", retry_after=options.hold)
-        if not self.of_phase("running", "starting", "asked") and self.breaker.wait(began):
+        if not self.of_phase("running", "starting", "asked") and self.breaker.is_open(began):
             raise self._broken(began)
         if len(self.waiting) >= options.queue:
             raise RefusedError(f"{self.name}: {len(self.waiting)} requests wait already")
@@ -157,7 +157,7 @@ class Service:
         able = [item for item in able if item.row.generation == generation] or able
         if not able:
             return None
-        chosen = min(able, key=lambda item: item.in_flight)
+        chosen = min(able, key=lambda item: (item.in_flight, item.used))
         chosen.in_flight += 1
         return chosen
 
@@ -193,13 +193,22 @@ class Service:
             self._refuse(RefusedError(f"{self.name} runs on {hosts} alone, and is not reached from here"))
 
     def failed(self, reason: str, instance: str) -> None:
-        """Note that an instance could not be started, or has ended at once; who waits for the first one is told."""
+        """Note that an instance could not be started; who waits for the first one is told."""
+        self._count(reason, instance)
+        if not self.of_phase("running", "starting", "asked"):
+            self._refuse(self._broken(time.monotonic()))
+
+    def _count(self, reason: str, instance: str) -> None:
         now = time.monotonic()
         self.breaker = self.breaker.failed(now, reason, instance)
         self._fleet.tell("failed", self, instance=instance, reason=reason, failures=self.breaker.failures)
-        if self.of_phase("running", "starting", "asked"):
-            return
-        self._refuse(self._broken(now))
+        asyncio.get_running_loop().call_later(self.breaker.wait(now), self._fleet.attend, self)
+
+    def recover(self) -> None:
+        """Forget former failures where an instance has lived for a while."""
+        old = time.time() - _YOUNG
+        if self.breaker.failures and any(instance.row.since < old for instance in self.of_phase("running")):
+            self.breaker = Breaker()
 
     def _refuse(self, error: RefusedError) -> None:
         for waiter in self.waiting:
@@ -229,6 +238,8 @@ class Service:
         outdated = instance.row.generation != self.definition.generation
         if len(self.of_phase("running")) <= options.least and not outdated:
             return False
+        if self._fleet.grace and await instance.is_connected_to():
+            instance.used = time.monotonic()  # By other fronts, of which this one knows nothing.
         if instance.in_flight or time.monotonic() - instance.used < options.idle or self._fleet.reporting.lost:
             return False  # While the state is away, nobody would learn of it.
         await self._fleet.change(instance, "draining")
@@ -277,7 +288,9 @@ class Service:
     def has_ended(self, instance: Instance) -> None:
         """Note that an instance's first process has ended."""
         if instance.row.phase != "draining" and time.time() - instance.row.since < _YOUNG:
-            self.failed("it has ended by itself", instance.name)
+            self._count("it has ended by itself", instance.name)
+            if self.breaker.is_open(time.monotonic()):
+                self._refuse(self._broken(time.monotonic()))
 
     # What others have changed.
 

@@ -77,7 +77,8 @@ class Sharing:
         for instance in service.forget_gone(rows, known):
             if instance.row.host != self._fleet.host.name:
                 instance.close()
-                if service.waiting and instance.row.phase in ("asked", "starting"):
+                is_missed = len(service.within_reach("asked", "starting", "running")) < service.needed()
+                if is_missed and instance.row.phase in ("asked", "starting"):
                     await self._try_elsewhere(service, instance.row)
             elif instance.row.phase == "running" and instance.name not in self._reclaimed:
                 self._reclaimed.add(instance.name)
