@@ -10,7 +10,7 @@ copyright = "the authors of Haconiwa"
 extensions = ["myst_parser"]
 root_doc = "docs/index"
 include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "plugins/*/README.md", "contrib/*/README.md"]
-include_patterns += ["tests/vm/README.md"]
+include_patterns += ["examples/*/README.md", "tests/vm/README.md"]
 # What is named here is not even looked into.
 exclude_patterns = [".*", "build", "dist", "docs/template", "**/__pycache__"]
 

@@ -71,11 +71,12 @@ def _every_distribution() -> str:
 
 def _examples() -> str:
     """Tell of each example what its first lines say."""
-    rows = []
-    for file in sorted([*FOLDER.parent.glob("examples/*.py"), *FOLDER.parent.glob("examples/*.toml")]):
+    rows, folder = [], FOLDER.parent / "examples"
+    for file in sorted([*folder.glob("*.py"), *folder.glob("*.toml"), *folder.glob("*/run.py")]):
         text = file.read_text("utf-8")
         said = ast.get_docstring(ast.parse(text)) if file.suffix == ".py" else text.replace("# ", "")
-        rows.append((f"[{file.name}](../../examples/{file.name})", " ".join((said or "").partition("\n\n")[0].split())))
+        name = file.relative_to(folder)
+        rows.append((f"[{name}](../../examples/{name})", " ".join((said or "").partition("\n\n")[0].split())))
     return table(("file", "what it shows"), rows)
 
 

@@ -17,6 +17,7 @@ INSTALLING = {TREE / "docs" / "howto" / "plugin-kinds.md", TREE / "docs" / "howt
 """What needs an index of packages is done by tests/publishing."""
 NEEDED = {
     TREE / "docs" / "explanation" / "comparison.md": ("bwrap", "runc"),
+    TREE / "docs" / "howto" / "fastcontainer.md": ("curl", "nginx"),
     TREE / "docs" / "howto" / "systemd.md": ("systemd-analyze",),
 }
 """Programs of others that pages run."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +46,18 @@ def _ask(c: Context, options: FastContainer, why: str) -> bool | None:
     """Return what the front says to the container's end; None where there is none, or it has gone meanwhile."""
     from haconiwa_runtime.client import EndedError, connect
 
-    connection = connect(Path(options.front)) if options.front else None
-    if connection is None:
+    if options.front is None:
         return None
-    with connection:
-        try:
-            return bool(connection.ask("may_end", name=c.name, why=why).content["value"])
-        except EndedError:
-            return None
+    for pause in _PAUSES:
+        time.sleep(pause)
+        if connection := connect(Path(options.front)):
+            with connection, suppress(EndedError):
+                return bool(connection.ask("may_end", name=c.name, why=why).content["value"])
+    return None
 
+
+_PAUSES = (0.0, 0.2, 1.0)
+"""Seconds before a front is asked, again where another one was about to take its place."""
 
 LOOKS = 4
 """How often a container is looked at in the time that makes it idle."""

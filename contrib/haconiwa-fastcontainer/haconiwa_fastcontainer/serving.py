@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -32,11 +33,9 @@ from haconiwa_fastcontainer.front.nginx.endpoint import Endpoint as NginxEndpoin
 from haconiwa_fastcontainer.front.nginx.locating import Addresses, unreachable
 from haconiwa_fastcontainer.front.routing import Routes, read_route
 from haconiwa_fastcontainer.journal import Journal
-from haconiwa_fastcontainer.services import read_services
+from haconiwa_fastcontainer.keeper import FOLDER_NAME, Held
+from haconiwa_fastcontainer.services import Definition, read_services
 from haconiwa_fastcontainer.state import Host, state_of
-
-FOLDER_NAME = ".fastcontainer"
-"""In a state directory: what its front has for itself."""
 
 _CONNECTIONS = 4096
 _LAST_ANSWERS = 1.0
@@ -76,17 +75,18 @@ class Settings:
         return self.store.directory / FOLDER_NAME
 
 
-async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: Log) -> None:
+async def serve(settings: Settings, held: Held, log: Log) -> None:
     """Be the front until SIGTERM or SIGINT.
 
     Args:
         settings: how.
-        sockets: that listen, by address.
+        held: sockets that listen already; those that are opened are held from now on.
         log: for messages.
 
     Raises:
         DefinitionError: with all that is wrong with the services.
-        HaconiwaError: the state cannot be opened, or another front runs.
+        HaconiwaError: the state cannot be opened.
+        OSError: nobody can listen on an address.
     """
     plugins = Plugins()
     definitions = read_services(settings.files, plugins, gather())
@@ -105,23 +105,29 @@ async def serve(settings: Settings, sockets: Mapping[str, socket.socket], log: L
         fleet.grace = max(fleet.grace, GRACE)
     routes = Routes(fleet, route)
     nginx = NginxEndpoint(routes, Addresses(fleet, plugins).of)
-    endpoint = Endpoint(settings.folder, control)
+    sockets = {address: held.socket(address, listening) for address in _addresses(settings, definitions)}
+    endpoint = Endpoint(settings.folder, control, replace=True)
     try:
         await fleet.open()
         server = Server(endpoint, Requests(fleet).handlers(), lambda error: log.error(str(error)))
         http = HttpFront(routes, lambda what, error: log.error(f"{what}: {error!r}"))
         listeners = _listeners(settings, fleet, http, nginx, sockets, log)
-        journal.tell("serving", "", addresses=sorted(sockets))
-        await _until_told()
+        journal.tell("serving", "", addresses=sorted(sockets), pid=os.getpid())
+        # Without a keeper nobody would take its place, and the one who ended that wants it to end.
+        drain = settings.drain if await _until_told(held) else 0.0
         http.end()
-        for listener in listeners:
-            await listener.close(settings.drain)
+        await asyncio.gather(*(listener.close(drain) for listener in listeners))
         http.close()
         server.refuse()
         await server.close(_LAST_ANSWERS)
         await fleet.close()
     finally:
         endpoint.close()
+
+
+def _addresses(settings: Settings, definitions: Sequence[Definition]) -> list[str]:
+    own = [*settings.http, *([settings.nginx] if settings.nginx else [])]
+    return [*own, *(address for item in definitions for address in item.options.listen)]
 
 
 def _listeners(
@@ -149,12 +155,19 @@ def _holder(folder: Path) -> str:
     return f"{boot_id()}:{found.st_dev}:{found.st_ino}"
 
 
-async def _until_told() -> None:
+async def _until_told(held: Held) -> bool:
+    """Wait until this front is to end; return whether it may finish what it has."""
     loop = asyncio.get_running_loop()
-    told = asyncio.Event()
+    told: asyncio.Future[bool] = loop.create_future()
+
+    def tell(may_finish: bool) -> None:
+        if not told.done():
+            told.set_result(may_finish)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
+        loop.add_signal_handler(number, tell, True)
+    held.tell_ready(lambda: tell(False))
+    return await told
 
 
 def listening(address: str) -> socket.socket:

@@ -58,19 +58,35 @@ def main(options: Options, log: Log) -> int:
 
 
 def _serve(options: Options, log: Log) -> int:
+    import os
+
+    from haconiwa_fastcontainer import keeper
+
+    return _be_front(options, log) if keeper.CHANNEL in os.environ else _keep_front()
+
+
+def _keep_front() -> int:
+    import sys
+
+    from haconiwa_core.launch.python import python_calling
+    from haconiwa_core.runtime.store import Store
+    from haconiwa_core.trust import trusted_search_path
+    from haconiwa_fastcontainer.keeper import Keeper, locked
+
+    path = trusted_search_path([folder for folder in sys.path if folder])
+    command = [sys.executable, *python_calling("haconiwa_core.cli.main", *sys.argv[1:], path=path)[1:]]
+    with locked(Store().directory):
+        return Keeper(command).run()
+
+
+def _be_front(options: Options, log: Log) -> int:
     import asyncio
 
-    from haconiwa_core.host import gather
-    from haconiwa_core.plugins.loading import Plugins
     from haconiwa_core.runtime.store import Store
     from haconiwa_fastcontainer.fleet.fleet import host_name
-    from haconiwa_fastcontainer.services import read_services
-    from haconiwa_fastcontainer.serving import Settings, listening, serve
+    from haconiwa_fastcontainer.keeper import Held
+    from haconiwa_fastcontainer.serving import Settings, serve
 
-    definitions = read_services(options.files, Plugins(), gather())
-    addresses = [*options.http, *([options.nginx] if options.nginx else [])]
-    wanted = [*addresses, *(address for item in definitions for address in item.options.listen)]
-    sockets = {address: listening(address) for address in wanted}
     settings = Settings(
         options.files,
         Store(),
@@ -82,7 +98,7 @@ def _serve(options: Options, log: Log) -> int:
         nginx=options.nginx,
         route=options.route,
     )
-    asyncio.run(serve(settings, sockets, log))
+    asyncio.run(serve(settings, Held.of_this_process(), log))
     return 0
 
 

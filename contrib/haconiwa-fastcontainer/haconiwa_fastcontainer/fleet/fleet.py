@@ -20,6 +20,7 @@ from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux.host import start_time
 from haconiwa_core.runtime.record import Process
 from haconiwa_fastcontainer.fleet.addresses import shared_address
+from haconiwa_fastcontainer.fleet.holding import Holding
 from haconiwa_fastcontainer.fleet.instance import Instance
 from haconiwa_fastcontainer.fleet.network import Subject
 from haconiwa_fastcontainer.fleet.placement import place
@@ -109,6 +110,7 @@ class Fleet:
         await self._adopt()
         self._tasks.begin(self._attend_all())
         self._tasks.begin(self.reporting.run())
+        self._tasks.begin(Holding(self.containers.store, self.work, self._fault).run())
 
     async def close(self) -> None:
         """Let go of all; containers go on, for the front that follows."""
@@ -298,10 +300,7 @@ class Fleet:
             if row and row.phase == "starting" and _lives(row.owner):
                 continue  # The front that starts it is about to leave.
             if runs and row and service and row.phase in ("running", "draining"):
-                # One that was to end does so when it asks again.
-                row = row._replace(phase="running")
                 self.add(service, row, await self.work(partial(self.containers.subject, name)))
-                await self.state.put(row)
                 continue
             if row:
                 await self.state.remove(name)

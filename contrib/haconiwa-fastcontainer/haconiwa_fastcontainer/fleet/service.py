@@ -42,6 +42,7 @@ class Service:
         waiting: requests that wait for one, the oldest first.
         breaker: whether something may be started.
         wanted: how many instances there are to be, as the rules of scaling have decided; at least what requests need.
+        ending: names of those of which it is being found out whether they may end.
         replacing: instances that stay until another one has taken their place.
         avoided: hosts that have not started it when they were asked to.
     """
@@ -53,6 +54,7 @@ class Service:
         self.breaker = Breaker()
         self.wanted = definition.options.least
         self.replacing = 0
+        self.ending: set[str] = set()
         self.avoided: set[str] = set()
         self._fleet = fleet
 
@@ -226,8 +228,20 @@ class Service:
                 what it does has the time of `drain` to come to an end.
         """
         instance = self.instances.get(name)
-        if instance is None or instance.row.phase not in ("running", "warm"):
-            return instance is None
+        if instance is None:
+            return True
+        if instance.row.phase == "draining" and name not in self.ending:
+            # A former front has given it no more requests.
+            return await self._is_done(instance)
+        if instance.row.phase not in ("running", "warm") or name in self.ending:
+            return False
+        self.ending.add(name)
+        try:
+            return await self._may_end(instance, why)
+        finally:
+            self.ending.discard(name)
+
+    async def _may_end(self, instance: Instance, why: str) -> bool:
         if why == "idle":
             return await self._may_rest(instance)
         await self.drain(instance, why)
@@ -245,13 +259,16 @@ class Service:
         await self._fleet.change(instance, "draining")
         await asyncio.sleep(self._fleet.grace)
         is_known = not self._fleet.reporting.lost
-        if is_known and not instance.in_flight and not await instance.is_connected_to():
+        if is_known and await self._is_done(instance):
             self._fleet.tell("stopping", self, instance=instance.name, reason="idle")
             return True
         instance.used = time.monotonic()
         await self._fleet.change(instance, "running")
         self.grant()
         return False
+
+    async def _is_done(self, instance: Instance) -> bool:
+        return not instance.in_flight and not await instance.is_connected_to()
 
     async def drain(self, instance: Instance, why: str) -> None:
         """Give an instance no more requests, and wait until it has no more to do, or the time for that has passed."""
@@ -262,7 +279,7 @@ class Service:
         await self._fleet.change(instance, "draining")
         self._fleet.attend(self)
         await asyncio.sleep(self._fleet.grace)
-        while time.monotonic() < deadline and (instance.in_flight or await instance.is_connected_to()):
+        while time.monotonic() < deadline and not await self._is_done(instance):
             await asyncio.sleep(_PATIENCE)
         self._fleet.tell("stopping", self, instance=instance.name, reason=why)
 

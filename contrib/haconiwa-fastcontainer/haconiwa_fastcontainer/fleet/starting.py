@@ -79,7 +79,8 @@ class Containers:
         """Forget a container that has ended: its record and its log."""
         with _unless_forgotten(self.store, name):
             recorded.await_record(self.store, name)
-            recorded.remove(self.store, name)
+            # It may still be its supervisor's, which has not let go of it yet.
+            recorded.remove(self.store, name, force=True)
 
     def instances(self) -> Iterator[tuple[Record, bool]]:
         """Yield the containers that fronts have started, and whether they run."""

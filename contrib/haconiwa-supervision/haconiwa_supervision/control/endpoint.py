@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from haconiwa_runtime.client import connect
@@ -22,14 +23,20 @@ class Endpoint:
         folder: of the supervisor, who alone has its lock.
         path: where to listen.
         passed: a socket that listens already (sd_listen_fds(3)), instead of the path.
+        replace: take the place of another one, which is about to end.
 
     Raises:
         HaconiwaError: nobody can listen there, or the passed socket is not such a one.
     """
 
-    def __init__(self, folder: Path, path: Path, passed: socket.socket | None = None) -> None:
+    def __init__(
+        self, folder: Path, path: Path, passed: socket.socket | None = None, *, replace: bool = False
+    ) -> None:
         self._path = None if passed else path
+        if replace:
+            path.unlink(missing_ok=True)
         self.socket = passed or _bound(path)
+        self._inode = path.stat().st_ino if self._path else 0
         found = Path(_checked(passed)) if passed else path
         usual = folder / SOCKET_NAME
         if found != usual:
@@ -46,12 +53,15 @@ class Endpoint:
         if self._path:
             self.socket.close()
             self.socket = _bound(self._path)
+            self._inode = self._path.stat().st_ino
 
     def close(self) -> None:
         """Listen no more."""
         self.socket.close()
-        if self._path:
-            self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            # Another one may have taken its place.
+            if self._path and self._path.stat().st_ino == self._inode:
+                self._path.unlink()
 
 
 def _bound(path: Path) -> socket.socket:

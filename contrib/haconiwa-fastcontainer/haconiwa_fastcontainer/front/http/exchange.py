@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,13 @@ class Exchange:
         request: its head.
         address: of the client.
         watch: has connections broken off at their deadlines.
+        is_last: whether the client's connection ends with it.
     """
 
-    def __init__(self, client: Side, request: Request, address: str, watch: set[Side]) -> None:
+    def __init__(
+        self, client: Side, request: Request, address: str, watch: set[Side], is_last: Callable[[], bool]
+    ) -> None:
+        self._is_last = is_last
         self._client = client
         self._request = request
         self._address = address
@@ -165,6 +170,8 @@ class Exchange:
                     # From here on it may take as long as it wants: what it sends may be a stream of events.
                     backend.deadline = math.inf
                     headers = response_headers(list(event.headers), cold=use.cold, waited=use.waited)
+                    if self._is_last():
+                        headers.append((b"connection", b"close"))
                     client.queue(
                         h11.Response(status_code=event.status_code, headers=headers, reason=bytes(event.reason))
                     )

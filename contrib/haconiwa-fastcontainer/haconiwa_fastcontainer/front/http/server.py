@@ -31,6 +31,9 @@ KEPT = 60.0
 MOST_OF_ONE = 1024
 """Connections of one client's address."""
 
+_LAST_REQUEST = 1.0
+"""Seconds in which a request may still come when the front ends: it may be on its way."""
+
 _TICK = 0.25
 _LINGER, _LINGERING = 1.0, 1 << 20
 """Seconds and bytes for which a client that was refused may go on to send, so that it sees the answer."""
@@ -80,10 +83,10 @@ class HttpFront:
                 del self._clients[address]
 
     def end(self) -> None:
-        """Take no more requests: connections end after the answer that is under way."""
+        """Let connections end: after the next answer, or when nothing has been asked for a moment."""
         self._is_ending = True
         for client in self._idle:
-            client.break_off()
+            client.limit(_LAST_REQUEST)
 
     def close(self) -> None:
         """Look at deadlines no more."""
@@ -91,8 +94,8 @@ class HttpFront:
 
     async def _serve_all(self, client: Side, address: str) -> None:
         wait = HEAD
-        while not self._is_ending:
-            client.limit(wait)
+        while True:
+            client.limit(_LAST_REQUEST if self._is_ending else wait)
             self._idle.add(client)
             try:
                 request = await client.request(lambda: self._begins(client))
@@ -125,7 +128,8 @@ class HttpFront:
             await answer(client, 421)
             return False
         try:
-            await Exchange(client, request, address, self._sides).run(service, wakes=not _is_quiet(service, request))
+            exchange = Exchange(client, request, address, self._sides, lambda: self._is_ending)
+            await exchange.run(service, wakes=not _is_quiet(service, request))
         except RefusedError as refused:
             await refuse(client, refused)
             return False
