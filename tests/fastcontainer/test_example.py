@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -89,6 +90,18 @@ def test_everybody_is_answered_and_nothing_is_left(tree: Path) -> None:
     assert list((tree / "temporary").iterdir()) == []
     assert processes_of(tree) == []
     assert groups() <= before
+
+
+def test_what_is_left_would_be_seen(tree: Path) -> None:
+    with subprocess.Popen(
+        ["sleep", "60"], env={**os.environ, "HACONIWA_STATE": str(tree / "temporary" / "state")}
+    ) as left:
+        # Until its program is executed it is told what this process was told.
+        deadline = time.monotonic() + 30
+        while not (seen := processes_of(tree)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        left.kill()
+    assert len(seen) == 1
 
 
 def test_a_wrong_answer_is_a_lost_request(tree: Path) -> None:

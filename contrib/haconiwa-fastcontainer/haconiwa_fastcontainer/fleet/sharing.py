@@ -62,13 +62,14 @@ class Sharing:
         Raises:
             StateError: it cannot be asked.
         """
-        known = {each.name for service in self._fleet.services.values() for each in service.instances.values()}
-        rows: dict[str, dict[str, Row]] = {each: {} for each in ([name] if name else self._fleet.services)}
+        services = self._fleet.services
+        rows: dict[str, dict[str, Row]] = {each: {} for each in ([name] if name else services)}
+        known = {instance for each in rows if each in services for instance in services[each].instances}
         for row in await self._fleet.state.rows(name):
             if not self._fleet.reporting.is_forgotten(row.name):
                 rows.setdefault(row.service, {})[row.name] = row
         for each, of_service in rows.items():
-            if service := self._fleet.services.get(each):
+            if service := services.get(each):
                 await self._take_over(service, of_service, known)
             else:
                 await self._decline(of_service.values())
