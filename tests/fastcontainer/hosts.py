@@ -86,6 +86,11 @@ class HostOfFront:
         ip("link", "set", self.name, "down")
         self.front.process.wait(PATIENCE)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the process that serves."""
+        *_, serving = self.front.events("serving")
+        os.kill(serving["pid"], number)
+
     def close(self) -> None:
         """End all that it runs."""
         self.front.close()

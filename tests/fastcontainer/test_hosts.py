@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from documentation.pages import check_page
 from fastcontainer.fronts import until
 from fastcontainer.hosts import WHERE, HostOfFront, ask, make_bridge, write_tenants
 from haconiwa_fastcontainer.state import LEASE
-from haconiwa_runtime.recorded import LIVE, find_all
+from haconiwa_runtime import recorded
 from haconiwa_state_postgres.testing import Database, find_programs
 from psycopg.conninfo import conninfo_to_dict
 from system.world import libc
@@ -38,12 +37,21 @@ pytestmark = [
 MakeHosts = Callable[..., list[HostOfFront]]
 
 
-@pytest.fixture
-def database() -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Database]:
     made = Database(PROGRAMS)
-    made.start()
-    yield made
-    made.remove()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def database(server: Database) -> Database:
+    """Give a server that has nothing yet."""
+    server.execute("DROP SCHEMA IF EXISTS haconiwa CASCADE")
+    return server
 
 
 @pytest.fixture
@@ -134,6 +142,20 @@ def test_start_that_fails_on_one_host_is_tried_on_another(make_hosts: MakeHosts,
     ]
 
 
+def test_host_declines_what_is_not_declared_there(make_hosts: MakeHosts) -> None:
+    hosts = make_hosts(2, host1=["--most", "0"])
+    write_tenants(hosts[0].front, [0])
+    write_tenants(hosts[1].front, [1])
+    for host in hosts:
+        host.front.start()
+    with hosts[0].connect() as refused:
+        assert refused.recv(1) == b""
+    (event,) = hosts[1].front.events("declined")
+    assert (event["service"], event["reason"]) == ("tenant0", "this front has no such service")
+    (event,) = hosts[0].front.events("failed")
+    assert event["reason"] == "the host host2 has not started it"
+
+
 def test_instance_that_only_its_host_reaches(make_hosts: MakeHosts) -> None:
     hosts = make_hosts(2)
     hosts[0].front.write("tenant0", WHERE, 'protocol = "tcp"\nlisten = ["0.0.0.0:7000"]\nport = 80')
@@ -156,10 +178,12 @@ def test_one_name_is_one_hosts(make_hosts: MakeHosts) -> None:
     with pytest.raises(AssertionError, match="another front has reported a host host1"):
         other.start()
     assert "secret" not in other.errors
-    # The front that follows on the same host is no other one.
+    # The front that follows on the same host is no other one, and goes on with what there is.
+    assert ask(hosts[0]) == hosts[0].address
     hosts[0].front.kill()
     hosts[0].front.start()
     assert ask(hosts[0]) == hosts[0].address
+    assert len(hosts[0].started()) == 1
 
 
 class Asking:
@@ -246,10 +270,10 @@ def test_host_that_counted_as_gone_gives_up_what_others_have_started(make_hosts:
     first = next(host for host in hosts if host.address == ask(hosts[0]))
     second = next(host for host in hosts if host is not first)
     (old,) = first.started()
-    first.front.process.send_signal(signal.SIGSTOP)
+    first.signal(signal.SIGSTOP)
     # Its container goes on, and is used until the lease has run out.
     until(lambda: ask(second) == second.address, "that it is started elsewhere", 6 * LEASE)
-    first.front.process.send_signal(signal.SIGCONT)
+    first.signal(signal.SIGCONT)
     until(lambda: old not in first.front.containers(), "that it ends here")
     assert ask(first) == second.address
 
@@ -258,9 +282,6 @@ def test_commands_do_what_the_readme_shows(database: Database, tmp_path: Path) -
     database.execute("CREATE DATABASE haconiwa")
     user = conninfo_to_dict(database.url)["user"]
     check_page(README, tmp_path, PGHOST=str(database.folder), PGUSER=str(user))
-    for name in ("one", "two"):
-        until(partial(_nothing_runs, Store(tmp_path / name)), "that its containers end")
-
-
-def _nothing_runs(store: Store) -> bool:
-    return not any(found.state in LIVE for found in find_all(store))
+    stores = [Store(tmp_path / name) for name in ("one", "two")]
+    (found,) = [(store, name) for store in stores for name in store.names()]
+    recorded.remove(*found, force=True)

@@ -53,6 +53,10 @@ def haconiwa_check(feature: FastContainer, plan: Plan) -> Iterator[Problem]:
         yield Problem(f"must be at most `most`, which is {feature.most}, not {feature.least}", key="least")
     if feature.rules.calm >= feature.rules.load:
         yield Problem(f"must be below `load`, which is {feature.rules.load}", key="scaling.calm")
+    if feature.warm and plan.container.feature("cgroup") is None:
+        yield Problem("warm instances are frozen, which needs the section cgroup", key="warm")
+    if (feature.rules.memory_most or feature.rules.cpu_most) and plan.container.feature("cgroup") is None:
+        yield Problem("limits that grow are those of the section cgroup, which is missing", key="scaling")
     supervision = plan.container.feature("supervision")
     if supervision and getattr(supervision, "restart", "no") != "no":
         yield Problem("its front starts it again, and not its supervisor: leave out `restart` of supervision")

@@ -27,6 +27,7 @@ class Definition:
         options: its section `fastcontainer`.
         file: it was read from; "" for one of a program.
         generation: changes with the definition, and with what its plan has read, such as the root's key.
+        inputs: files that its plan was made from.
         in_host_network: whether its instances have the network namespace of their host.
     """
 
@@ -34,6 +35,7 @@ class Definition:
     options: FastContainer
     file: str
     generation: str
+    inputs: tuple[str, ...] = ()
     in_host_network: bool = False
 
     @property
@@ -109,7 +111,8 @@ def _of(container: Container, file: str, plugins: Plugins, host: HostFacts) -> I
     seen = [container.to_json(), [[item.path, item.digest] for item in made.inputs]]
     generation = hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
     in_host_network = not any(fact.flag == CLONE_NEWNET for fact in made.facts.all(Namespace))
-    yield Definition(container, options, file, generation, in_host_network)
+    inputs = tuple(item.path for item in made.inputs)
+    yield Definition(container, options, file, generation, inputs, in_host_network)
 
 
 def _clashes(found: Sequence[Definition]) -> Iterator[Problem]:

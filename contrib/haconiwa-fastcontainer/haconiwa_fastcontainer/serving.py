@@ -100,7 +100,7 @@ async def serve(settings: Settings, held: Held, log: Log) -> None:
     host = Host(settings.host, 0, settings.most, 0, 0.0, settings.address, _holder(settings.folder))
     containers = Containers(settings.store, plugins)
     journal = Journal(sys.stdout)
-    fleet = Fleet(definitions, containers, state, host, control=str(control), journal=journal)
+    fleet = Fleet(definitions, containers, state, host, plugins, control=str(control), journal=journal)
     if settings.nginx:
         fleet.grace = max(fleet.grace, GRACE)
     routes = Routes(fleet, route)

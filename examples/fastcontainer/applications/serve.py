@@ -24,6 +24,8 @@ class Handler(WSGIRequestHandler):
 
 # Process 1 of a pid namespace gets only the signals that it handles.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+# It listens when it has loaded all that it needs: a request is not sent to it before.
+application = import_module(sys.argv[1]).application
 with Server(("127.0.0.1", int(os.environ["PORT"])), Handler) as server:
-    server.set_app(import_module(sys.argv[1]).application)
+    server.set_app(application)
     server.serve_forever()

@@ -18,17 +18,21 @@ from haconiwa_supervision.tasks import Tasks
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_core.linux.host import start_time
+from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import Process
 from haconiwa_fastcontainer.fleet.addresses import shared_address
 from haconiwa_fastcontainer.fleet.holding import Holding
 from haconiwa_fastcontainer.fleet.instance import Instance
 from haconiwa_fastcontainer.fleet.network import Subject
 from haconiwa_fastcontainer.fleet.placement import place
+from haconiwa_fastcontainer.fleet.replacing import Replacing
 from haconiwa_fastcontainer.fleet.reporting import Reporting
 from haconiwa_fastcontainer.fleet.service import Service, reason_of
 from haconiwa_fastcontainer.fleet.sharing import Sharing
 from haconiwa_fastcontainer.fleet.starting import Containers
+from haconiwa_fastcontainer.fleet.warming import Warming
 from haconiwa_fastcontainer.journal import Journal
+from haconiwa_fastcontainer.scaling.acting import Scaler
 from haconiwa_fastcontainer.services import Definition
 from haconiwa_fastcontainer.state import Host, Phase, Row, State, StateError
 
@@ -43,6 +47,12 @@ _KEPT = 100
 
 _TICK = 1e-6
 """Seconds between two rows of an instance, at least."""
+
+_LAST_SECONDS = 10.0
+"""That a container gets to end when it is stopped."""
+
+_LAST_REQUESTS = 30.0
+"""Seconds that requests of a former front get to end, where a service is declared no more."""
 
 _LONGEST_NAME = 100
 """Characters of a service's name that are part of its instances' names, which have 128 at most."""
@@ -59,6 +69,7 @@ class Fleet:
         containers: of this host.
         state: shared with other fronts.
         host: what this host is called, what it takes, and its address.
+        plugins: where features come from.
         control: path of the front's control socket, which instances ask.
         journal: is told what happens, and why.
 
@@ -69,6 +80,7 @@ class Fleet:
         is_closed: whether it has let go of all.
         reporting: what the state is told, and whether it can be reached.
         sharing: what other fronts do.
+        warming: instances that are started ahead.
     """
 
     def __init__(
@@ -77,6 +89,7 @@ class Fleet:
         containers: Containers,
         state: State,
         host: Host,
+        plugins: Plugins,
         *,
         control: str,
         journal: Journal,
@@ -90,6 +103,9 @@ class Fleet:
         self._control = control
         self.journal = journal
         self.sharing = Sharing(self)
+        self.warming = Warming(self)
+        self._replacing = Replacing(self, plugins)
+        self._scaler = Scaler(self, plugins)
         self.reporting = Reporting(state, host, self._count, journal, partial(self.sharing.changed, ""))
         self._threads = ThreadPoolExecutor(_STARTS_AT_ONCE, "start")
         self._tasks = Tasks(self._fault)
@@ -110,6 +126,8 @@ class Fleet:
         await self._adopt()
         self._tasks.begin(self._attend_all())
         self._tasks.begin(self.reporting.run())
+        self._tasks.begin(self._replacing.run())
+        self._tasks.begin(self._scaler.run())
         self._tasks.begin(Holding(self.containers.store, self.work, self._fault).run())
 
     async def close(self) -> None:
@@ -178,6 +196,8 @@ class Fleet:
             wanted = service.needed()
             if len(service.within_reach(*COUNTED)) >= wanted:
                 return
+            if self.warming.take(service):
+                continue
             hosts = await self.state.hosts()
             host = place(self.host, hosts, anywhere=service.definition.in_host_network, avoided=service.avoided)
             if host is None:
@@ -197,7 +217,7 @@ class Fleet:
             self.add(service, row)  # The state may tell of it before it answers.
         added = False
         try:
-            added = await self.state.reserve(row, min(fewer_than, service.most))
+            added = await self.state.reserve(row, min(fewer_than + len(service.of_phase("warm")), service.most))
         finally:
             if not added:
                 service.instances.pop(row.name, None)
@@ -225,13 +245,32 @@ class Fleet:
             executed = time.monotonic()
             instance = self.add(service, row, subject)
             await within(definition.options.start_timeout, instance.until_ready())
-            await self.change(instance, "running")
+            if row.phase == "warm":
+                await self.warming.keep(service, instance)
+            else:
+                await self.change(instance, "running")
         except (HaconiwaError, OSError) as error:
             await self._give_up(service, row, error)
             return
         service.avoided.clear()
         self.tell("started", service, instance=row.name, start=executed - began, ready=instance.ready)
         service.grant()
+
+    async def start_warm(self, service: Service) -> bool:
+        """Start an instance ahead on this host; return whether there was room for it."""
+        row = self._new_row(service, self.host.name)._replace(phase="warm")
+        service.warming += 1
+        try:
+            if not await self.state.reserve(row, service.most):
+                return False
+            await self.start(service, row)
+            return row.name in service.instances
+        finally:
+            service.warming -= 1
+
+    async def stop(self, name: str) -> None:
+        """Stop a container of this host, and forget it."""
+        await self.work(partial(self.containers.stop, name, _LAST_SECONDS))
 
     def add(self, service: Service, row: Row, subject: Subject | None = None) -> Instance:
         """Know an instance, anew if it was known before.
@@ -299,12 +338,14 @@ class Fleet:
             service = self.services.get(row.service) if row else None
             if row and row.phase == "starting" and _lives(row.owner):
                 continue  # The front that starts it is about to leave.
-            if runs and row and service and row.phase in ("running", "draining"):
+            if runs and row and service and row.phase in ("running", "draining", "warm"):
                 self.add(service, row, await self.work(partial(self.containers.subject, name)))
                 continue
             if row:
                 await self.state.remove(name)
-            if runs:
+            if runs and row and row.phase != "starting":
+                self._tasks.begin(self._dismiss(row))
+            elif runs:
                 await self.work(partial(self.containers.stop, name, 0.0))
             else:
                 await self._keep(name)
@@ -312,6 +353,17 @@ class Fleet:
             if row.phase != "asked" and not _lives(row.owner):
                 await self.state.remove(name)
         await self.sharing.refresh("")
+
+    async def _dismiss(self, row: Row) -> None:
+        """End an instance of a service that is declared no more; a former front may still have requests there."""
+        instance = Instance(row, await self.work(partial(self.containers.subject, row.name)), lambda _: None)
+        deadline = time.monotonic() + _LAST_REQUESTS
+        try:
+            while time.monotonic() < deadline and await instance.is_connected_to():
+                await asyncio.sleep(_ATTEND)
+        finally:
+            instance.close()
+        await self.stop(row.name)
 
     async def _attend_all(self) -> None:
         while True:
@@ -321,6 +373,8 @@ class Fleet:
                 service.grant()
                 service.recover()
                 self.attend(service)
+                if service.definition.options.warm:
+                    self._tasks.begin(self.warming.fill(service))
             await asyncio.sleep(_ATTEND)
 
     def _count(self) -> int:

@@ -44,6 +44,7 @@ class Service:
         wanted: how many instances there are to be, as the rules of scaling have decided; at least what requests need.
         ending: names of those of which it is being found out whether they may end.
         replacing: instances that stay until another one has taken their place.
+        warming: instances that are started ahead, and are not ready yet.
         avoided: hosts that have not started it when they were asked to.
     """
 
@@ -54,6 +55,7 @@ class Service:
         self.breaker = Breaker()
         self.wanted = definition.options.least
         self.replacing = 0
+        self.warming = 0
         self.ending: set[str] = set()
         self.avoided: set[str] = set()
         self._fleet = fleet
@@ -185,7 +187,7 @@ class Service:
     @property
     def most(self) -> int:
         """How many instances there may be on all hosts."""
-        return self.definition.options.most + self.replacing
+        return self.definition.options.most + self.replacing + self.definition.options.warm
 
     def refuse_out_of_reach(self) -> None:
         """Refuse those who wait where all instances that there may be are used by their own hosts alone."""
@@ -242,10 +244,11 @@ class Service:
             self.ending.discard(name)
 
     async def _may_end(self, instance: Instance, why: str) -> bool:
+        if instance.row.phase == "warm":
+            return why == "life" and await self.drain(instance, why)
         if why == "idle":
             return await self._may_rest(instance)
-        await self.drain(instance, why)
-        return True
+        return await self.drain(instance, why)
 
     async def _may_rest(self, instance: Instance) -> bool:
         options = self.definition.options
@@ -270,26 +273,59 @@ class Service:
     async def _is_done(self, instance: Instance) -> bool:
         return not instance.in_flight and not await instance.is_connected_to()
 
-    async def drain(self, instance: Instance, why: str) -> None:
-        """Give an instance no more requests, and wait until it has no more to do, or the time for that has passed."""
+    def outdated(self) -> list[Instance]:
+        """Return the instances of this host that are of another generation than the present one."""
+        here = [item for item in self.of_phase("running", "warm") if item.row.host == self._fleet.host.name]
+        return [item for item in here if item.row.generation != self.definition.generation]
+
+    async def end(self, instance: Instance, why: str) -> bool:
+        """Drain an instance of this host and stop it; the arguments, and what is returned, are those of `drain`."""
+        if instance.name in self.ending:
+            return True
+        self.ending.add(instance.name)
+        try:
+            if not await self.drain(instance, why):
+                return False
+            await self._fleet.stop(instance.name)
+            return True
+        finally:
+            self.ending.discard(instance.name)
+
+    async def drain(self, instance: Instance, why: str) -> bool:
+        """Give an instance no more requests, and wait until it has no more to do, or the time for that has passed.
+
+        Args:
+            instance: of this host.
+            why: "replaced" leaves it as it is where no other one can be started in its place.
+
+        Returns:
+            Whether it may end now.
+        """
         options = self.definition.options
+        is_warm = instance.row.phase == "warm"
         self._fleet.tell("draining", self, instance=instance.name, reason=why)
-        await self._replace(instance)
+        if not is_warm and why != "scaled in" and not await self._replace(instance) and why == "replaced":
+            self._fleet.tell("kept", self, instance=instance.name, reason=self.breaker.reason)
+            return False
         deadline = time.monotonic() + options.drain
         await self._fleet.change(instance, "draining")
+        if is_warm:
+            await self._fleet.warming.thaw(instance)
         self._fleet.attend(self)
         await asyncio.sleep(self._fleet.grace)
         while time.monotonic() < deadline and not await self._is_done(instance):
             await asyncio.sleep(_PATIENCE)
         self._fleet.tell("stopping", self, instance=instance.name, reason=why)
+        return True
 
-    async def _replace(self, instance: Instance) -> None:
-        """Start another instance in place of one that is used, and wait until it is ready, or cannot be started."""
+    async def _replace(self, instance: Instance) -> bool:
+        """Start another instance in place of one that is used; return whether there is one, or need not be."""
         options = self.definition.options
         running = self.of_phase("running")
         is_used = time.monotonic() - instance.used < (options.idle or math.inf)
-        if not is_used or len(running) > max(options.least, 1):
-            return
+        present = [item for item in running if item.row.generation == self.definition.generation and item != instance]
+        if not is_used or (present and len(running) > max(options.least, 1)):
+            return True
         deadline = time.monotonic() + options.start_timeout
         failures = self.breaker.failures
         self.replacing += 1
@@ -297,8 +333,9 @@ class Service:
             self._fleet.attend(self)
             while time.monotonic() < deadline and self.breaker.failures == failures:
                 if len(self.of_phase("running")) > len(running) or instance.name not in self.instances:
-                    return
+                    return True
                 await asyncio.sleep(_PATIENCE)
+            return False
         finally:
             self.replacing -= 1
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from haconiwa_fastcontainer.fleet.fleet import Fleet
     from haconiwa_fastcontainer.fleet.service import Service
 
-_LAST_SECONDS = 10.0
-"""That a container gets to end when it is not wanted any more."""
-
 
 class Sharing:
     """Follows the state.
@@ -91,7 +88,7 @@ class Sharing:
                 await self._start_asked(service, row)
             elif row.phase == "starting":
                 self._fleet.add(service, row)
-            else:
+            elif row.phase != "warm" or row.owner != self._fleet.owner:  # Else it is being started ahead.
                 await self._find(service, row)
         service.grant()
         self._fleet.attend(service)
@@ -143,5 +140,4 @@ class Sharing:
             return
         finally:
             self._reclaimed.discard(instance.name)
-        await service.drain(instance, "its host counted as gone")
-        await self._fleet.work(partial(self._fleet.containers.stop, instance.name, _LAST_SECONDS))
+        await service.end(instance, "its host counted as gone")

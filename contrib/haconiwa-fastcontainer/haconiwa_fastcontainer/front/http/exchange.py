@@ -72,6 +72,8 @@ class Exchange:
         """
         # What may have an effect is sent once, on a connection that nobody can have closed for its age.
         may_repeat = self._request.method in _REPEATABLE and not self._request.has_body
+        if not self._request.has_body:
+            await self._client.event()  # The end of the request, which is there already.
         for attempt in range(2 if may_repeat else 1):
             use, connection = await connected(service, wakes=wakes, anew=attempt > 0 or not may_repeat)
             backend = Side(connection, h11.CLIENT)
@@ -103,7 +105,6 @@ class Exchange:
         if request.has_body:
             uploading = asyncio.ensure_future(self._upload(backend))
         else:
-            await self._client.event()
             backend.queue(h11.EndOfMessage())
         try:
             if uploading is None:
