@@ -1,14 +1,12 @@
-"""What happens to services, and why: lines of JSON, of which the last ones are kept in memory."""
+"""What happens to services, and why: lines of JSON."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
-
-_KEPT = 1000
 
 Event = Mapping[str, Any]
 
@@ -20,13 +18,13 @@ class Journal:
         file: where each is written; None for nowhere.
 
     Attributes:
-        kept: the last 1000.
+        counts: how often each has happened, by its kind and service.
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = file
         self._listeners: list[Callable[[Event], None]] = []
-        self.kept: deque[Event] = deque(maxlen=_KEPT)
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Have a function called with each event."""
@@ -35,7 +33,7 @@ class Journal:
     def tell(self, event: str, service: str, **more: Any) -> None:
         """Take an event."""
         told = {"time": time.time(), "event": event, "service": service, **more}
-        self.kept.append(told)
+        self.counts[event, service] += 1
         if self._file:
             self._file.write(json.dumps(told, separators=(",", ":")) + "\n")
             self._file.flush()

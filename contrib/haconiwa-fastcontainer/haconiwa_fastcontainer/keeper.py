@@ -28,7 +28,7 @@ CHANNEL = "HACONIWA_KEEPER"
 """Environment variable with the descriptor on which a front and its keeper talk."""
 
 READY = b"ready"
-_KEEP = b"keep "
+_KEEP, _ANOTHER, _END, _FAILED = b"keep ", b"another", b"end", b"failed"
 _LARGEST = 4096
 _FIRST_LISTENED = 3
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
@@ -63,10 +63,14 @@ class Held:
 
     Args:
         channel: to the keeper; None for a front that has none.
+
+    Attributes:
+        other_has_failed: whether the front that was asked for last could not begin to serve.
     """
 
     def __init__(self, channel: socket.socket | None) -> None:
         self._channel = channel
+        self.other_has_failed = False
         self._sockets: dict[str, socket.socket] = {}
         while channel:
             data, descriptors, _, _ = socket.recv_fds(channel, _LARGEST, 1)
@@ -98,6 +102,24 @@ class Held:
         self._sockets[name].setblocking(False)
         return self._sockets[name]
 
+    def ask_for_another(self) -> None:
+        """Have another front started, in whose favour this one ends when it serves.
+
+        Raises:
+            HaconiwaError: this front has no keeper.
+        """
+        self.other_has_failed = False
+        self._ask(_ANOTHER)
+
+    def ask_to_end(self) -> None:
+        """Have this front ended, and no other started; errors are those of `ask_for_another`."""
+        self._ask(_END)
+
+    def _ask(self, text: bytes) -> None:
+        if self._channel is None:
+            raise HaconiwaError("this front has no keeper")
+        self._channel.send(text)
+
     def tell_ready(self, gone: Callable[[], None]) -> None:
         """Tell the keeper that this front serves, in its event loop.
 
@@ -108,12 +130,16 @@ class Held:
             import asyncio
 
             self._channel.send(READY)
-            asyncio.get_running_loop().add_reader(self._channel, self._keeper_has_gone, gone)
+            asyncio.get_running_loop().add_reader(self._channel, self._hear, gone)
 
-    def _keeper_has_gone(self, gone: Callable[[], None]) -> None:
+    def _hear(self, gone: Callable[[], None]) -> None:
         import asyncio
 
-        asyncio.get_running_loop().remove_reader(self._channel or -1)
+        assert self._channel is not None
+        if self._channel.recv(_LARGEST) == _FAILED:
+            self.other_has_failed = True
+            return
+        asyncio.get_running_loop().remove_reader(self._channel)
         gone()
 
 
@@ -216,6 +242,10 @@ class Keeper:
             if former := self._held.pop(name, None):
                 former.close()
             self._held[name] = socket.socket(fileno=descriptors[0])
+        elif data == _ANOTHER:
+            self._signalled(signal.SIGHUP)
+        elif data == _END:
+            self._signalled(signal.SIGTERM)
         elif data == READY:
             front.is_ready = True
             self._tell_manager("READY=1")
@@ -239,6 +269,8 @@ class Keeper:
             # It has said what is wrong; the present one goes on.
             self._next = None
             self._tell_manager("READY=1")
+            if self._front:
+                self._front.channel.send(_FAILED)
         else:
             self._front = None
             if self._is_ending:

@@ -54,6 +54,7 @@ class Settings:
         address: at which other hosts reach instances here.
         most: instances that this host takes.
         nginx: address for nginx's questions; "" for none.
+        metrics: address for Prometheus; "" for none.
         route: the function that finds the service of a request, FILE.py:FUNCTION; by default host names do.
         drain: seconds that requests get to end when the front ends.
     """
@@ -66,6 +67,7 @@ class Settings:
     address: str = ""
     most: int = 1000
     nginx: str = ""
+    metrics: str = ""
     route: str = ""
     drain: float = 30.0
 
@@ -109,7 +111,7 @@ async def serve(settings: Settings, held: Held, log: Log) -> None:
     endpoint = Endpoint(settings.folder, control, replace=True)
     try:
         await fleet.open()
-        server = Server(endpoint, Requests(fleet).handlers(), lambda error: log.error(str(error)))
+        server = Server(endpoint, Requests(fleet, held).handlers(), lambda error: log.error(str(error)))
         http = HttpFront(routes, lambda what, error: log.error(f"{what}: {error!r}"))
         listeners = _listeners(settings, fleet, http, nginx, sockets, log)
         journal.tell("serving", "", addresses=sorted(sockets), pid=os.getpid())
@@ -126,7 +128,7 @@ async def serve(settings: Settings, held: Held, log: Log) -> None:
 
 
 def _addresses(settings: Settings, definitions: Sequence[Definition]) -> list[str]:
-    own = [*settings.http, *([settings.nginx] if settings.nginx else [])]
+    own = [*settings.http, *(address for address in (settings.nginx, settings.metrics) if address)]
     return [*own, *(address for item in definitions for address in item.options.listen)]
 
 
@@ -144,6 +146,10 @@ def _listeners(
     served: list[tuple[str, Serve]] = [(address, http.serve) for address in settings.http]
     if settings.nginx:
         served.append((settings.nginx, nginx.serve))
+    if settings.metrics:
+        from haconiwa_fastcontainer.metrics import Metrics
+
+        served.append((settings.metrics, Metrics(fleet).serve))
     for service in fleet.services.values():
         served += [(address, partial(tcp.serve, service)) for address in service.definition.options.listen]
     return [Listener(sockets[address], serve, most=_CONNECTIONS, fault=fault) for address, serve in served]

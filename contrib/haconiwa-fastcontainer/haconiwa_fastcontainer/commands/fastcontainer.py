@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace as Options
 
 from haconiwa_core.log import Log
+from haconiwa_fastcontainer.commands import watching
 
 HELP = "start containers when they are asked for, and stop them when they are not"
 
@@ -26,7 +27,13 @@ def configure(parser: ArgumentParser) -> None:
         help="a function that is given each request's head, and returns the name of its service; not the host names",
     )
     serve.add_argument("--nginx", metavar="ADDRESS:PORT", default="", help="listen there for nginx's questions")
+    serve.add_argument("--metrics", metavar="ADDRESS:PORT", default="", help="tell Prometheus there, below /metrics")
     serve.set_defaults(run=_serve)
+    status = verbs.add_parser("status", help="show services and their instances, again and again")
+    watching.configure_status(status)
+    status.set_defaults(run=_status)
+    verbs.add_parser("reload", help="have another front read the definitions and go on").set_defaults(run=_reload)
+    verbs.add_parser("stop", help="end the front; its containers end by themselves").set_defaults(run=_stop)
     config = verbs.add_parser("nginx-config", help="print what nginx needs to be the front")
     config.add_argument("files", metavar="FILE", nargs="+", help="a definition with a section fastcontainer")
     config.add_argument("--nginx", metavar="ADDRESS:PORT", required=True, help="as for serve")
@@ -96,9 +103,23 @@ def _be_front(options: Options, log: Log) -> int:
         address=options.address or "",
         most=options.most,
         nginx=options.nginx,
+        metrics=options.metrics,
         route=options.route,
     )
     asyncio.run(serve(settings, Held.of_this_process(), log))
+    return 0
+
+
+def _status(options: Options, log: Log) -> int:
+    return watching.show(options)
+
+
+def _reload(options: Options, log: Log) -> int:
+    return watching.reload()
+
+
+def _stop(options: Options, log: Log) -> int:
+    watching.ask("stop")
     return 0
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from haconiwa_supervision.control.server import Handler, answered
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_fastcontainer.control.status import status_of
 from haconiwa_fastcontainer.fleet.fleet import Fleet
+from haconiwa_fastcontainer.keeper import Held as Keeping
 
 Request = Mapping[str, Any]
 
@@ -18,15 +21,35 @@ class Requests:
 
     Args:
         fleet: of the front.
+        keeper: its parent.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, keeper: Keeping) -> None:
         self._fleet = fleet
+        self._keeper = keeper
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by the names of their requests."""
-        methods = {"may_end": self._may_end}
+        methods = {
+            "may_end": self._may_end,
+            "status": self._status,
+            "reload": self._reload,
+            "reloaded": self._reloaded,
+            "stop": self._stop,
+        }
         return {do: answered(method) for do, method in methods.items()}
+
+    async def _status(self, _: Request) -> Any:
+        return await status_of(self._fleet)
+
+    async def _reload(self, _: Request) -> Any:
+        self._keeper.ask_for_another()
+
+    async def _reloaded(self, _: Request) -> Any:
+        return {"pid": os.getpid(), "failed": self._keeper.other_has_failed}
+
+    async def _stop(self, _: Request) -> Any:
+        self._keeper.ask_to_end()
 
     async def _may_end(self, request: Request) -> bool:
         name, why = str(request["name"]), str(request["why"])

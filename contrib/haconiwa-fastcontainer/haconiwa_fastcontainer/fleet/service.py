@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ class Service:
         wanted: how many instances there are to be, as the rules of scaling have decided; at least what requests need.
         ending: names of those of which it is being found out whether they may end.
         replacing: instances that stay until another one has taken their place.
+        refused: requests that got no instance, by the status of the answer.
         warming: instances that are started ahead, and are not ready yet.
         avoided: hosts that have not started it when they were asked to.
     """
@@ -54,6 +55,7 @@ class Service:
         self.waiting: deque[asyncio.Future[Instance]] = deque()
         self.breaker = Breaker()
         self.wanted = definition.options.least
+        self.refused: Counter[int] = Counter()
         self.replacing = 0
         self.warming = 0
         self.ending: set[str] = set()
@@ -102,6 +104,13 @@ class Service:
         Raises:
             RefusedError: there is none, and none within the time that a request may wait.
         """
+        try:
+            return await self._acquire(wakes=wakes)
+        except RefusedError as refused:
+            self.refused[refused.status] += 1
+            raise
+
+    async def _acquire(self, *, wakes: bool) -> Use:
         began = time.monotonic()
         instance = self._with_room() if not self.waiting else None
         if instance:
