@@ -53,11 +53,16 @@ async def send(seconds: float) -> list[Answer]:
 async def watch(served: Front, sending: asyncio.Future[list[Answer]]) -> list[tuple[float, Sample]]:
     """Look again and again until everything is answered, and the last container has ended."""
     began = time.monotonic()
+    answered = 0.0
     samples: list[tuple[float, Sample]] = []
     while True:
         samples.append((time.monotonic() - began, await served.look()))
-        if sending.done() and not samples[-1][1].running:
+        if not sending.done():
+            answered = samples[-1][0]
+        elif not samples[-1][1].running:
             return samples
+        elif samples[-1][0] - answered > PATIENCE:
+            raise SystemExit("containers run on that nobody asks for")
         await asyncio.sleep(LOOK)
 
 

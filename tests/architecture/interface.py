@@ -64,6 +64,7 @@ PUBLIC = (
     "haconiwa_core.testing",
     "haconiwa_cgroup.controller",
     "haconiwa_cgroup.files",
+    "haconiwa_fastcontainer.state",
     "haconiwa_rootfs.provisioning",
     "haconiwa_rootfs.strategies.debootstrap",
     "haconiwa_rootfs.strategies.git",

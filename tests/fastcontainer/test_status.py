@@ -63,7 +63,9 @@ def test_metrics(front: Front) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
             text = response.read().decode()
         families = text_string_to_metric_families(text)
-        return {(each.name, *sorted(each.labels.values())): each.value for family in families for each in family.samples}
+        return {
+            (each.name, *sorted(each.labels.values())): each.value for family in families for each in family.samples
+        }
 
     prefix = "haconiwa_fastcontainer_"
     found = samples()

@@ -29,7 +29,7 @@ from haconiwa_fastcontainer.fleet.replacing import Replacing
 from haconiwa_fastcontainer.fleet.reporting import Reporting
 from haconiwa_fastcontainer.fleet.service import Service, reason_of
 from haconiwa_fastcontainer.fleet.sharing import Sharing
-from haconiwa_fastcontainer.fleet.starting import Containers
+from haconiwa_fastcontainer.fleet.starting import Containers, GoneError
 from haconiwa_fastcontainer.fleet.warming import Warming
 from haconiwa_fastcontainer.journal import Journal
 from haconiwa_fastcontainer.scaling.acting import Scaler
@@ -201,7 +201,7 @@ class Fleet:
             hosts = await self.state.hosts()
             host = place(self.host, hosts, anywhere=service.definition.in_host_network, avoided=service.avoided)
             if host is None:
-                service.failed("no host takes another instance", "")
+                service.refuse_full()
                 return
             row = self._new_row(service, host)
             if not await self._reserve(service, row, wanted + len(service.out_of_reach())):
@@ -288,7 +288,7 @@ class Fleet:
     async def _give_up(self, service: Service, row: Row, error: Exception) -> None:
         """Forget an instance that could not be started; its container, if there is one, stays to be looked at."""
         match error:
-            case ProcessLookupError() | FileNotFoundError():
+            case GoneError() | ProcessLookupError() | FileNotFoundError():
                 reason = "it has ended before it accepted a connection"
             case TimeoutError():
                 reason = f"it has accepted no connection within {service.definition.options.start_timeout:g} s"

@@ -205,6 +205,11 @@ class Service:
             hosts = ", ".join(sorted({instance.row.host for instance in others}))
             self._refuse(RefusedError(f"{self.name} runs on {hosts} alone, and is not reached from here"))
 
+    def refuse_full(self) -> None:
+        """Refuse those who wait for the first instance: no host takes another one."""
+        if not self.of_phase("running", "starting", "asked"):
+            self._refuse(RefusedError(f"{self.name}: no host takes another instance"))
+
     def failed(self, reason: str, instance: str) -> None:
         """Note that an instance could not be started; who waits for the first one is told."""
         self._count(reason, instance)
@@ -268,6 +273,7 @@ class Service:
             instance.used = time.monotonic()  # By other fronts, of which this one knows nothing.
         if instance.in_flight or time.monotonic() - instance.used < options.idle or self._fleet.reporting.lost:
             return False  # While the state is away, nobody would learn of it.
+        self._want_no_other_for(instance)
         await self._fleet.change(instance, "draining")
         await asyncio.sleep(self._fleet.grace)
         is_known = not self._fleet.reporting.lost
@@ -278,6 +284,11 @@ class Service:
         await self._fleet.change(instance, "running")
         self.grant()
         return False
+
+    def _want_no_other_for(self, instance: Instance) -> None:
+        """Let an instance end without one in its place, which the rules of scaling have wanted once."""
+        left = [item for item in self.of_phase("asked", "starting", "running") if item is not instance]
+        self.wanted = min(self.wanted, len(left))
 
     async def _is_done(self, instance: Instance) -> bool:
         return not instance.in_flight and not await instance.is_connected_to()
@@ -317,6 +328,7 @@ class Service:
             self._fleet.tell("kept", self, instance=instance.name, reason=self.breaker.reason)
             return False
         deadline = time.monotonic() + options.drain
+        self._want_no_other_for(instance)
         await self._fleet.change(instance, "draining")
         if is_warm:
             await self._fleet.warming.thaw(instance)

@@ -20,6 +20,10 @@ from haconiwa_fastcontainer import FastContainer
 from haconiwa_fastcontainer.fleet.network import Subject
 
 
+class GoneError(HaconiwaError):
+    """A container has ended."""
+
+
 class Containers:
     """The containers of a state directory. All methods block; they are called in threads.
 
@@ -42,22 +46,29 @@ class Containers:
             file: of the definition, which has the functions of its hooks.
 
         Raises:
+            GoneError: it has ended already.
             HaconiwaError: it could not be started; nothing is left of it.
         """
-        self._supervisor.start(Start([container], self.store, self._plugins, name, file=file or None))
+        # Without hooks of its own it needs no worker of its own: those of plugins run in one for all.
+        own = file if container.hooks and file else None
+        self._supervisor.start(Start([container], self.store, self._plugins, name, file=own))
         return self.subject(name)
 
     def subject(self, name: str) -> Subject:
         """Return a container that runs; its descriptor is the caller's to close.
 
         Raises:
-            HaconiwaError: it does not run.
+            GoneError: it does not run.
+            RecordError: there is no such container.
         """
-        child = recorded.find(self.store, name).child
+        found = recorded.find(self.store, name)
+        child = found.record.child
+        if found.state not in LIVE or child is None:
+            raise GoneError(f"the container {name} has ended")
         try:
             return Subject(name, child.pid, child.started, open_process(child.pid, child.started))
         except ProcessLookupError as error:
-            raise HaconiwaError(f"the container {name} has ended") from error
+            raise GoneError(f"the container {name} has ended") from error
 
     def stop(self, name: str, timeout: float) -> None:
         """Ask a container to end, kill it if it does not, and forget it; nothing happens if there is none.
