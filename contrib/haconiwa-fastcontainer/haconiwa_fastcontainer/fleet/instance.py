@@ -22,7 +22,9 @@ from haconiwa_core.runtime.processes import is_readable
 from haconiwa_fastcontainer.fleet.network import Subject, Way
 from haconiwa_fastcontainer.state import LEASE, Row
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.005
+_SHARE_OF_TIME, _FIRST_PAUSE, _LONGEST_PAUSE = 0.03, 0.0003, 0.005
+"""Pauses between two attempts to connect: a share of the time that was waited already, and seconds."""
+
 # One whose client has gone, while its server still has something to say, is open.
 _OPEN = (ESTABLISHED, SYN_RECV, FIN_WAIT1, CLOSE_WAIT, NEW_SYN_RECV)
 _SPARE = 32
@@ -110,7 +112,7 @@ class Instance:
             OSError: it cannot be reached, for another reason than that nobody listens yet.
             ProcessLookupError: it has ended.
         """
-        began, pause = time.monotonic(), _FIRST_PAUSE
+        began = time.monotonic()
         while True:
             try:
                 self._spare.append((await self._way.connect(), time.monotonic()))
@@ -118,8 +120,8 @@ class Instance:
             except ConnectionRefusedError:
                 if self.has_ended:
                     raise ProcessLookupError from None
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.2, _LONGEST_PAUSE)
+            waited = time.monotonic() - began
+            await asyncio.sleep(min(max(waited * _SHARE_OF_TIME, _FIRST_PAUSE), _LONGEST_PAUSE))
         self.ready = time.monotonic() - began
 
     async def is_connected_to(self) -> bool:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from haconiwa_supervision.container.supervised import Supervised
 
 
+_MOMENT = 0.1
+"""Seconds for which a plan is good without a look at the host."""
+
+
 class Lives:
     """The lives of a container, of which the last one ends it for good.
 
@@ -44,6 +48,7 @@ class Lives:
         self._streams: dict[str, int] = {}
         self._waiting: asyncio.Event | None = None
         self._again: asyncio.Future[None] | None = None
+        self._made: tuple[float, Plan] | None = None
         self.is_clean = True
         self.present = self._new(container.definition.container.hooks)
 
@@ -72,6 +77,7 @@ class Lives:
         try:
             await self.present.firing.fire("before_plan")
             made = await self._supervisor.work(self._planned)
+            self._made = self._supervisor.loop.time(), made
         except Exception as error:
             await self.present.fail(error)
             raise
@@ -131,7 +137,9 @@ class Lives:
     async def _start(self) -> None:
         container = self._container
         try:
-            plan = await self._supervisor.work(self._planned)
+            plan = self._fresh()
+            if plan is None:
+                plan = await self._supervisor.work(self._planned)
             if container.state.retired:
                 raise HaconiwaError(f"the container {container.name} was stopped before it was started")
             if missing := [stream for stream in _inherited(plan.container) if stream not in self._streams]:
@@ -142,6 +150,11 @@ class Lives:
         # In a former life, limits may have been changed.
         container.put_in_force(plan.container)
         await self.present.start(plan, self._streams)
+
+    def _fresh(self) -> Plan | None:
+        """Return the plan that was made a moment ago, if there is one: the host is still what it was."""
+        made, self._made = self._made, None
+        return made[1] if made and self._supervisor.loop.time() - made[0] < _MOMENT else None
 
     def _planned(self) -> Plan:
         return self._supervisor.plans.plan(self._container.definition, self._container.claim.directory)

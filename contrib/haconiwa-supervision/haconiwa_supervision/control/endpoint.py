@@ -29,9 +29,7 @@ class Endpoint:
         HaconiwaError: nobody can listen there, or the passed socket is not such a one.
     """
 
-    def __init__(
-        self, folder: Path, path: Path, passed: socket.socket | None = None, *, replace: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, path: Path, passed: socket.socket | None = None, *, replace: bool = False) -> None:
         self._path = None if passed else path
         if replace:
             path.unlink(missing_ok=True)
