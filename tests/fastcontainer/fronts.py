@@ -46,6 +46,7 @@ class Front:
         self.files: list[str] = []
         self.arguments: list[str] = []
         self.prefix: list[str] = []
+        self.pass_fds: tuple[int, ...] = ()
         self.environment = {**os.environ, "HACONIWA_STATE": str(folder / "state")}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -72,7 +73,8 @@ class Front:
         command += ["--http", f"127.0.0.1:{self.port}", *self.arguments]
         before = len(list(self.events("serving")))
         with open(self.folder / "events", "ab") as out, open(self.folder / "errors", "ab") as errors:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=out, stderr=errors, cwd=self.folder)
+            how = {"env": self.environment, "cwd": self.folder, "pass_fds": self.pass_fds}
+            self.process = subprocess.Popen(command, stdout=out, stderr=errors, **how)
 
         def serves() -> bool:
             return self.process.poll() is not None or len(list(self.events("serving"))) > before

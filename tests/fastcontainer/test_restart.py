@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from fastcontainer.fronts import ECHO, HELLO, Front, free_port, until
 from fastcontainer.test_http import asked
@@ -155,6 +156,34 @@ def test_broken_definition_leaves_the_present_front(front: Front) -> None:
     assert len(fronts(front)) == 1
 
 
+def test_crash_while_another_front_begins_leaves_one(front: Front) -> None:
+    front.write("web", HELLO, 'hosts = ["web.test"]')
+    front.start()
+    front.process.send_signal(signal.SIGHUP)
+    os.kill(fronts(front)[0], signal.SIGKILL)
+    assert asked(front)[0].status == 200
+    time.sleep(1)
+    children = Path(f"/proc/{front.process.pid}/task/{front.process.pid}/children")
+    assert len(children.read_text().split()) == 1
+    before = len(fronts(front))
+    front.process.send_signal(signal.SIGHUP)
+    until(lambda: len(fronts(front)) == before + 1, "that another front serves")
+    front.stop()
+
+
+def test_sockets_of_the_service_manager_are_used(front: Front) -> None:
+    front.write("web", HELLO, 'hosts = ["web.test"]')
+    with socket.create_server(("127.0.0.1", front.port)) as passed:
+        number = passed.fileno()
+        front.prefix = ["bash", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{number}', "bash"]
+        front.pass_fds = (number,)
+        front.start()
+        assert asked(front)[0].status == 200
+        front.stop()
+        # It still listens: nobody has closed it.
+        socket.create_connection(("127.0.0.1", front.port)).close()
+
+
 def test_only_one_front_of_a_state_directory(front: Front) -> None:
     front.write("web", HELLO, 'hosts = ["web.test"]')
     front.start()
@@ -175,8 +204,6 @@ def test_supervisor_stays_and_comes_back(front: Front) -> None:
     log = front.folder / "state" / ".supervisor"
 
     def supervisor() -> int:
-        found = front.haconiwa("events")
-        assert found is not None
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
             if asking.connect_ex(str(log / "control")):
                 return 0

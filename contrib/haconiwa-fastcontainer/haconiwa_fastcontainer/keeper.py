@@ -249,10 +249,12 @@ class Keeper:
         elif data == READY:
             front.is_ready = True
             self._tell_manager("READY=1")
-            if front is self._next and self._front:
-                self._front.end()
-                self._old.append(self._front)
-                self._front, self._next = front, None
+            if front is self._next:
+                if self._front:
+                    self._front.end()
+                    self._old.append(self._front)
+                # The present one may have crashed meanwhile: this one takes its place.
+                self._front, self._next, self._again_at = front, None, None
 
     def _bury(self, front: _Front) -> None:
         """Take note of a front that has ended, and start another one if it was the present one."""
@@ -268,13 +270,17 @@ class Keeper:
         elif front is self._next:
             # It has said what is wrong; the present one goes on.
             self._next = None
-            self._tell_manager("READY=1")
             if self._front:
+                self._tell_manager("READY=1")
                 self._front.channel.send(_FAILED)
+            elif not self._is_ending:
+                self._start_again(front)
         else:
             self._front = None
             if self._is_ending:
-                self._status = max(status, 0)
+                self._status = 0 if front.is_ready else max(status, 0)
+            elif self._next:
+                return  # It is about to take the place.
             elif front.is_ready:
                 self._start_again(front)
             else:
@@ -314,6 +320,8 @@ def _listened_already() -> dict[str, socket.socket]:
     for descriptor in range(_FIRST_LISTENED, _FIRST_LISTENED + int(number)):
         os.set_inheritable(descriptor, False)
         opened = socket.socket(fileno=descriptor)
+        if opened.family not in (socket.AF_INET, socket.AF_INET6):
+            raise HaconiwaError("the service manager's sockets must be of TCP: write ListenStream=ADDRESS:PORT")
         host, port = opened.getsockname()[:2]
         found[f"[{host}]:{port}" if ":" in host else f"{host}:{port}"] = opened
     return found
