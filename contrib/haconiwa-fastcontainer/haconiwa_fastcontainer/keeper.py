@@ -15,21 +15,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from haconiwa_core.errors import HaconiwaError
+from haconiwa_fastcontainer.held import ANOTHER, CHANNEL, END, FAILED, KEEP, LARGEST, READY
 
 FOLDER_NAME = ".fastcontainer"
 """In a state directory: what its front has for itself."""
 
-CHANNEL = "HACONIWA_KEEPER"
-"""Environment variable with the descriptor on which a front and its keeper talk."""
-
-READY = b"ready"
-_KEEP, _ANOTHER, _END, _FAILED = b"keep ", b"another", b"end", b"failed"
-_LARGEST = 4096
 _FIRST_LISTENED = 3
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
 _LONG_LIFE = 60.0
@@ -56,91 +51,6 @@ def locked(directory: Path) -> Iterator[None]:
         raise HaconiwaError(f"another front serves the containers of {directory}") from error
     finally:
         os.close(lock)
-
-
-class Held:
-    """What a front has of its keeper: sockets by name, and the way to hand over more.
-
-    Args:
-        channel: to the keeper; None for a front that has none.
-
-    Attributes:
-        other_has_failed: whether the front that was asked for last could not begin to serve.
-    """
-
-    def __init__(self, channel: socket.socket | None) -> None:
-        self._channel = channel
-        self.other_has_failed = False
-        self._sockets: dict[str, socket.socket] = {}
-        while channel:
-            data, descriptors, _, _ = socket.recv_fds(channel, _LARGEST, 1)
-            if not descriptors:
-                break
-            self._sockets[data.decode()] = socket.socket(fileno=descriptors[0])
-
-    @staticmethod
-    def of_this_process() -> Held:
-        """Return what this process was given when it was started."""
-        number = os.environ.pop(CHANNEL, "")
-        if not number:
-            return Held(None)
-        channel = socket.socket(fileno=int(number))
-        channel.set_inheritable(False)
-        return Held(channel)
-
-    def socket(self, name: str, make: Callable[[str], socket.socket]) -> socket.socket:
-        """Return the socket of a name: the one that is held, or a new one, which is held from now on.
-
-        Args:
-            name: an address.
-            make: opens the socket of a name.
-        """
-        if name not in self._sockets:
-            opened = self._sockets[name] = make(name)
-            if self._channel:
-                socket.send_fds(self._channel, [_KEEP + name.encode()], [opened.fileno()])
-        self._sockets[name].setblocking(False)
-        return self._sockets[name]
-
-    def ask_for_another(self) -> None:
-        """Have another front started, in whose favour this one ends when it serves.
-
-        Raises:
-            HaconiwaError: this front has no keeper.
-        """
-        self.other_has_failed = False
-        self._ask(_ANOTHER)
-
-    def ask_to_end(self) -> None:
-        """Have this front ended, and no other started; errors are those of `ask_for_another`."""
-        self._ask(_END)
-
-    def _ask(self, text: bytes) -> None:
-        if self._channel is None:
-            raise HaconiwaError("this front has no keeper")
-        self._channel.send(text)
-
-    def tell_ready(self, gone: Callable[[], None]) -> None:
-        """Tell the keeper that this front serves, in its event loop.
-
-        Args:
-            gone: called when the keeper has ended.
-        """
-        if self._channel:
-            import asyncio
-
-            self._channel.send(READY)
-            asyncio.get_running_loop().add_reader(self._channel, self._hear, gone)
-
-    def _hear(self, gone: Callable[[], None]) -> None:
-        import asyncio
-
-        assert self._channel is not None
-        if self._channel.recv(_LARGEST) == _FAILED:
-            self.other_has_failed = True
-            return
-        asyncio.get_running_loop().remove_reader(self._channel)
-        gone()
 
 
 class _Front:
@@ -234,17 +144,17 @@ class Keeper:
     def _listen(self, front: _Front) -> None:
         """Take what a front tells."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(front.channel, _LARGEST, 1, socket.MSG_DONTWAIT)
+            data, descriptors, _, _ = socket.recv_fds(front.channel, LARGEST, 1, socket.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionResetError):
             return
-        if data.startswith(_KEEP) and descriptors:
-            name = data[len(_KEEP) :].decode()
+        if data.startswith(KEEP) and descriptors:
+            name = data[len(KEEP) :].decode()
             if former := self._held.pop(name, None):
                 former.close()
             self._held[name] = socket.socket(fileno=descriptors[0])
-        elif data == _ANOTHER:
+        elif data == ANOTHER:
             self._signalled(signal.SIGHUP)
-        elif data == _END:
+        elif data == END:
             self._signalled(signal.SIGTERM)
         elif data == READY:
             front.is_ready = True
@@ -272,7 +182,7 @@ class Keeper:
             self._next = None
             if self._front:
                 self._tell_manager("READY=1")
-                self._front.channel.send(_FAILED)
+                self._front.channel.send(FAILED)
             elif not self._is_ending:
                 self._start_again(front)
         else:

@@ -23,8 +23,8 @@ from haconiwa_core.plugins.loading import Plugins
 from haconiwa_core.runtime.record import boot_id
 from haconiwa_core.runtime.store import Store
 from haconiwa_fastcontainer.control.requests import Requests
+from haconiwa_fastcontainer.fleet.containers import Containers
 from haconiwa_fastcontainer.fleet.fleet import Fleet, host_name
-from haconiwa_fastcontainer.fleet.starting import Containers
 from haconiwa_fastcontainer.front import tcp
 from haconiwa_fastcontainer.front.http.server import HttpFront
 from haconiwa_fastcontainer.front.listening import Listener, Serve
@@ -32,8 +32,9 @@ from haconiwa_fastcontainer.front.nginx import GRACE
 from haconiwa_fastcontainer.front.nginx.endpoint import Endpoint as NginxEndpoint
 from haconiwa_fastcontainer.front.nginx.locating import Addresses, unreachable
 from haconiwa_fastcontainer.front.routing import Routes, read_route
+from haconiwa_fastcontainer.held import Held
 from haconiwa_fastcontainer.journal import Journal
-from haconiwa_fastcontainer.keeper import FOLDER_NAME, Held
+from haconiwa_fastcontainer.keeper import FOLDER_NAME
 from haconiwa_fastcontainer.services import Definition, read_services
 from haconiwa_fastcontainer.state import Host, state_of
 

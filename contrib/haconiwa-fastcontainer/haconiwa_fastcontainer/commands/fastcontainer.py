@@ -67,9 +67,9 @@ def main(options: Options, log: Log) -> int:
 def _serve(options: Options, log: Log) -> int:
     import os
 
-    from haconiwa_fastcontainer import keeper
+    from haconiwa_fastcontainer.held import CHANNEL
 
-    return _be_front(options, log) if keeper.CHANNEL in os.environ else _keep_front()
+    return _be_front(options, log) if CHANNEL in os.environ else _keep_front()
 
 
 def _keep_front() -> int:
@@ -91,7 +91,7 @@ def _be_front(options: Options, log: Log) -> int:
 
     from haconiwa_core.runtime.store import Store
     from haconiwa_fastcontainer.fleet.fleet import host_name
-    from haconiwa_fastcontainer.keeper import Held
+    from haconiwa_fastcontainer.held import Held
     from haconiwa_fastcontainer.serving import Settings, serve
 
     settings = Settings(

@@ -11,7 +11,7 @@ from haconiwa_supervision.control.server import Handler, answered
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_fastcontainer.control.status import status_of
 from haconiwa_fastcontainer.fleet.fleet import Fleet
-from haconiwa_fastcontainer.keeper import Held as Keeping
+from haconiwa_fastcontainer.held import Held
 
 Request = Mapping[str, Any]
 
@@ -21,12 +21,12 @@ class Requests:
 
     Args:
         fleet: of the front.
-        keeper: its parent.
+        held: what it has of its keeper.
     """
 
-    def __init__(self, fleet: Fleet, keeper: Keeping) -> None:
+    def __init__(self, fleet: Fleet, held: Held) -> None:
         self._fleet = fleet
-        self._keeper = keeper
+        self._held = held
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by the names of their requests."""
@@ -43,13 +43,13 @@ class Requests:
         return await status_of(self._fleet)
 
     async def _reload(self, _: Request) -> Any:
-        self._keeper.ask_for_another()
+        self._held.ask_for_another()
 
     async def _reloaded(self, _: Request) -> Any:
-        return {"pid": os.getpid(), "failed": self._keeper.other_has_failed}
+        return {"pid": os.getpid(), "failed": self._held.other_has_failed}
 
     async def _stop(self, _: Request) -> Any:
-        self._keeper.ask_to_end()
+        self._held.ask_to_end()
 
     async def _may_end(self, request: Request) -> bool:
         name, why = str(request["name"]), str(request["why"])
@@ -57,6 +57,6 @@ class Requests:
             raise HaconiwaError(f"{why!r} is no reason to end")
         for service in self._fleet.services.values():
             if name in service.instances:
-                return await service.may_end(name, why)
+                return await service.ending.may_end(name, why)
         # It is none of ours: nobody uses it.
         return True

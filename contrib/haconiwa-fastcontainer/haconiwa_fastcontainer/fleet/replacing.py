@@ -67,7 +67,7 @@ class Replacing:
     async def _replace(self, service: Service) -> None:
         try:
             for instance in service.outdated():
-                if not await service.end(instance, "replaced"):
+                if not await service.ending.end(instance, "replaced"):
                     return  # The new ones cannot be started: those that can stay, until the next look.
         finally:
             self._busy.discard(service.name)

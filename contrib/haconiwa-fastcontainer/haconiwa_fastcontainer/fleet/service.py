@@ -14,6 +14,7 @@ from haconiwa_runtime.waiting import within
 
 from haconiwa_core.errors import HaconiwaError
 from haconiwa_fastcontainer.fleet.breaker import Breaker
+from haconiwa_fastcontainer.fleet.ending import Ending
 from haconiwa_fastcontainer.fleet.instance import Instance
 from haconiwa_fastcontainer.fleet.refusals import RefusedError
 from haconiwa_fastcontainer.fleet.use import Use
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 _YOUNG = 10.0
 """An instance that ends by itself within so many seconds was a failure."""
 
-_PATIENCE = 0.02
-"""Seconds between two looks at connections that are to end."""
+
+COUNTED = ("asked", "starting", "running")
+"""Phases of the instances that a service counts on."""
 
 
 class Service:
@@ -42,7 +44,7 @@ class Service:
         waiting: requests that wait for one, the oldest first.
         breaker: whether something may be started.
         wanted: how many instances there are to be, as the rules of scaling have decided; at least what requests need.
-        ending: names of those of which it is being found out whether they may end.
+        ending: ends them.
         replacing: instances that stay until another one has taken their place.
         refused: requests that got no instance, by the status of the answer.
         warming: instances that are started ahead, and are not ready yet.
@@ -58,7 +60,7 @@ class Service:
         self.refused: Counter[int] = Counter()
         self.replacing = 0
         self.warming = 0
-        self.ending: set[str] = set()
+        self.ending = Ending(self, fleet)
         self.avoided: set[str] = set()
         self._fleet = fleet
 
@@ -82,7 +84,7 @@ class Service:
 
     def out_of_reach(self) -> list[Instance]:
         """Return the instances that only the fronts of their own hosts can use."""
-        counted = self.of_phase("asked", "starting", "running")
+        counted = self.of_phase(*COUNTED)
         return [instance for instance in counted if not self._is_within_reach(instance)]
 
     def _is_within_reach(self, instance: Instance) -> bool:
@@ -125,7 +127,7 @@ class Service:
         cold = not self.of_phase("running")
         waiter = asyncio.get_running_loop().create_future()
         self.waiting.append(waiter)
-        self._fleet.attend(self)
+        self._fleet.starting.attend(self)
         try:
             return Use(self, await within(options.hold, waiter), began, cold=cold, counts=wakes)
         except (TimeoutError, asyncio.CancelledError) as error:
@@ -220,7 +222,7 @@ class Service:
         now = time.monotonic()
         self.breaker = self.breaker.failed(now, reason, instance)
         self._fleet.tell("failed", self, instance=instance, reason=reason, failures=self.breaker.failures)
-        asyncio.get_running_loop().call_later(self.breaker.wait(now), self._fleet.attend, self)
+        asyncio.get_running_loop().call_later(self.breaker.wait(now), self._fleet.starting.attend, self)
 
     def recover(self) -> None:
         """Forget former failures where an instance has lived for a while."""
@@ -235,130 +237,10 @@ class Service:
 
     # When they end.
 
-    async def may_end(self, name: str, why: str) -> bool:
-        """Let an instance of this host get no more requests, and return whether it may end now.
-
-        Args:
-            name: of the instance.
-            why: "idle": it goes on where somebody uses it. "life": another one is started first, where it is used, and
-                what it does has the time of `drain` to come to an end.
-        """
-        instance = self.instances.get(name)
-        if instance is None:
-            return True
-        if instance.row.phase == "draining" and name not in self.ending:
-            # A former front has given it no more requests.
-            return await self._is_done(instance)
-        if instance.row.phase not in ("running", "warm") or name in self.ending:
-            return False
-        self.ending.add(name)
-        try:
-            return await self._may_end(instance, why)
-        finally:
-            self.ending.discard(name)
-
-    async def _may_end(self, instance: Instance, why: str) -> bool:
-        if instance.row.phase == "warm":
-            return why == "life" and await self.drain(instance, why)
-        if why == "idle":
-            return await self._may_rest(instance)
-        return await self.drain(instance, why)
-
-    async def _may_rest(self, instance: Instance) -> bool:
-        options = self.definition.options
-        outdated = instance.row.generation != self.definition.generation
-        if len(self.of_phase("running")) <= options.least and not outdated:
-            return False
-        if self._fleet.grace and await instance.is_connected_to():
-            instance.used = time.monotonic()  # By other fronts, of which this one knows nothing.
-        if instance.in_flight or time.monotonic() - instance.used < options.idle or self._fleet.reporting.lost:
-            return False  # While the state is away, nobody would learn of it.
-        self._want_no_other_for(instance)
-        await self._fleet.change(instance, "draining")
-        await asyncio.sleep(self._fleet.grace)
-        is_known = not self._fleet.reporting.lost
-        if is_known and await self._is_done(instance):
-            self._fleet.tell("stopping", self, instance=instance.name, reason="idle")
-            return True
-        instance.used = time.monotonic()
-        await self._fleet.change(instance, "running")
-        self.grant()
-        return False
-
-    def _want_no_other_for(self, instance: Instance) -> None:
-        """Let an instance end without one in its place, which the rules of scaling have wanted once."""
-        left = [item for item in self.of_phase("asked", "starting", "running") if item is not instance]
-        self.wanted = min(self.wanted, len(left))
-
-    async def _is_done(self, instance: Instance) -> bool:
-        return not instance.in_flight and not await instance.is_connected_to()
-
     def outdated(self) -> list[Instance]:
         """Return the instances of this host that are of another generation than the present one."""
         here = [item for item in self.of_phase("running", "warm") if item.row.host == self._fleet.host.name]
         return [item for item in here if item.row.generation != self.definition.generation]
-
-    async def end(self, instance: Instance, why: str) -> bool:
-        """Drain an instance of this host and stop it; the arguments, and what is returned, are those of `drain`."""
-        if instance.name in self.ending:
-            return True
-        self.ending.add(instance.name)
-        try:
-            if not await self.drain(instance, why):
-                return False
-            await self._fleet.stop(instance.name)
-            return True
-        finally:
-            self.ending.discard(instance.name)
-
-    async def drain(self, instance: Instance, why: str) -> bool:
-        """Give an instance no more requests, and wait until it has no more to do, or the time for that has passed.
-
-        Args:
-            instance: of this host.
-            why: "replaced" leaves it as it is where no other one can be started in its place.
-
-        Returns:
-            Whether it may end now.
-        """
-        options = self.definition.options
-        is_warm = instance.row.phase == "warm"
-        self._fleet.tell("draining", self, instance=instance.name, reason=why)
-        if not is_warm and why != "scaled in" and not await self._replace(instance) and why == "replaced":
-            self._fleet.tell("kept", self, instance=instance.name, reason=self.breaker.reason)
-            return False
-        deadline = time.monotonic() + options.drain
-        self._want_no_other_for(instance)
-        await self._fleet.change(instance, "draining")
-        if is_warm:
-            await self._fleet.warming.thaw(instance)
-        self._fleet.attend(self)
-        await asyncio.sleep(self._fleet.grace)
-        while time.monotonic() < deadline and not await self._is_done(instance):
-            await asyncio.sleep(_PATIENCE)
-        self._fleet.tell("stopping", self, instance=instance.name, reason=why)
-        return True
-
-    async def _replace(self, instance: Instance) -> bool:
-        """Start another instance in place of one that is used; return whether there is one, or need not be."""
-        options = self.definition.options
-        running = self.of_phase("running")
-        is_used = time.monotonic() - instance.used < (options.idle or math.inf)
-        present = [item for item in running if item.row.generation == self.definition.generation and item != instance]
-        if not is_used or (present and len(running) > max(options.least, 1)):
-            return True
-        deadline = time.monotonic() + options.start_timeout
-        failures = self.breaker.failures
-        self.replacing += 1
-        try:
-            self._fleet.attend(self)
-            while time.monotonic() < deadline and self.breaker.failures == failures:
-                if len(self.of_phase("running")) > len(running) or instance.name not in self.instances:
-                    return True
-                await asyncio.sleep(_PATIENCE)
-            return False
-        finally:
-            self.replacing -= 1
 
     def has_ended(self, instance: Instance) -> None:
         """Note that an instance's first process has ended."""

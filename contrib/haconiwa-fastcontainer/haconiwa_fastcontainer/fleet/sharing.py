@@ -91,7 +91,7 @@ class Sharing:
             elif row.phase != "warm" or row.owner != self._fleet.owner:  # Else it is being started ahead.
                 await self._find(service, row)
         service.grant()
-        self._fleet.attend(service)
+        self._fleet.starting.attend(service)
 
     async def _start_asked(self, service: Service, row: Row) -> None:
         """Start what another front has asked for, or what was reserved while the state went away."""
@@ -105,7 +105,7 @@ class Sharing:
             if not is_there:
                 service.instances.pop(row.name, None)
         if is_there:
-            self._fleet.begin(self._fleet.start(service, own))
+            self._fleet.begin(self._fleet.starting.start(service, own))
 
     async def _find(self, service: Service, row: Row) -> None:
         """Use an instance that runs here as the state says, or say that it does not."""
@@ -140,4 +140,4 @@ class Sharing:
             return
         finally:
             self._reclaimed.discard(instance.name)
-        await service.end(instance, "its host counted as gone")
+        await service.ending.end(instance, "its host counted as gone")

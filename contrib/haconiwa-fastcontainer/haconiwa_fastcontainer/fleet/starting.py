@@ -1,110 +1,165 @@
-"""Start and end containers of instances, which the resident supervisor keeps: they do not end with their front."""
+"""Instances are started: as many as a service needs, where there is room, one start for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+import socket
+import time
+from functools import partial
+from typing import TYPE_CHECKING
 
-from haconiwa_runtime import recorded
-from haconiwa_runtime.recorded import LIVE
-from haconiwa_supervision.control.resident import ResidentSupervisor
+from haconiwa_runtime.waiting import within
 
-from haconiwa_core.container import Container
-from haconiwa_core.errors import HaconiwaError, RecordError
-from haconiwa_core.linux import open_process
-from haconiwa_core.plugins.loading import Plugins
-from haconiwa_core.runtime.record import Record
-from haconiwa_core.runtime.store import Store
-from haconiwa_core.runtime.supervisor import Start
-from haconiwa_fastcontainer import FastContainer
-from haconiwa_fastcontainer.fleet.network import Subject
+from haconiwa_core.errors import HaconiwaError
+from haconiwa_fastcontainer.fleet.addresses import shared_address
+from haconiwa_fastcontainer.fleet.containers import GoneError
+from haconiwa_fastcontainer.fleet.placement import place
+from haconiwa_fastcontainer.fleet.service import COUNTED, reason_of
+from haconiwa_fastcontainer.state import Phase, Row, StateError
 
+if TYPE_CHECKING:
+    from haconiwa_fastcontainer.fleet.fleet import Fleet
+    from haconiwa_fastcontainer.fleet.service import Service
 
-class GoneError(HaconiwaError):
-    """A container has ended."""
+_LONGEST_NAME = 100
+"""Characters of a service's name that are part of its instances' names, which have 128 at most."""
 
 
-class Containers:
-    """The containers of a state directory. All methods block; they are called in threads.
+class Starting:
+    """Gives services the instances that they need.
 
     Args:
-        store: with their records.
-        plugins: where features come from.
+        fleet: of the front.
     """
 
-    def __init__(self, store: Store, plugins: Plugins) -> None:
-        self.store = store
-        self._plugins = plugins
-        self._supervisor = ResidentSupervisor()
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
 
-    def start(self, container: Container, name: str, file: str) -> Subject:
-        """Start a container, and return it when its command has been executed, or it is ready if it says what that is.
+    def attend(self, service: Service) -> None:
+        """Begin to give a service the instances that it needs now."""
+        if self._fleet.is_closed or len(service.within_reach(*COUNTED)) >= service.needed():
+            return
+        if service.name in self._busy:
+            self._again.add(service.name)
+            return
+        self._busy.add(service.name)
+        self._fleet.begin(self._attend(service))
 
-        Args:
-            container: the definition.
-            name: of the instance.
-            file: of the definition, which has the functions of its hooks.
-
-        Raises:
-            GoneError: it has ended already.
-            HaconiwaError: it could not be started; nothing is left of it.
-        """
-        # Without hooks of its own it needs no worker of its own: those of plugins run in one for all.
-        own = file if container.hooks and file else None
-        self._supervisor.start(Start([container], self.store, self._plugins, name, file=own))
-        return self.subject(name)
-
-    def subject(self, name: str) -> Subject:
-        """Return a container that runs; its descriptor is the caller's to close.
-
-        Raises:
-            GoneError: it does not run.
-            RecordError: there is no such container.
-        """
-        found = recorded.find(self.store, name)
-        child = found.record.child
-        if found.state not in LIVE or child is None:
-            raise GoneError(f"the container {name} has ended")
+    async def _attend(self, service: Service) -> None:
         try:
-            return Subject(name, child.pid, child.started, open_process(child.pid, child.started))
-        except ProcessLookupError as error:
-            raise GoneError(f"the container {name} has ended") from error
+            while True:
+                self._again.discard(service.name)
+                await self._fill(service)
+                if service.name not in self._again:
+                    return
+        except StateError as error:
+            # It is tried again each second; requests wait as long as they may.
+            self._fleet.reporting.lose(error)
+        finally:
+            self._busy.discard(service.name)
 
-    def stop(self, name: str, timeout: float) -> None:
-        """Ask a container to end, kill it if it does not, and forget it; nothing happens if there is none.
+    async def _fill(self, service: Service) -> None:
+        """Start instances until there are as many as are needed."""
+        while not service.breaker.wait(time.monotonic()):
+            wanted = service.needed()
+            if len(service.within_reach(*COUNTED)) >= wanted:
+                return
+            if self._fleet.warming.take(service):
+                continue
+            hosts = await self._fleet.state.hosts()
+            host = place(self._fleet.host, hosts, anywhere=service.definition.in_host_network, avoided=service.avoided)
+            if host is None:
+                service.refuse_full()
+                return
+            row = self._new_row(service, host)
+            if not await self._reserve(service, row, wanted + len(service.out_of_reach())):
+                await self._fleet.sharing.refresh(service.name)
+                service.refuse_out_of_reach()
+                return
+            if row.phase == "starting":
+                self._fleet.begin(self.start(service, row))
 
-        Args:
-            name: of the container.
-            timeout: seconds between the two.
-        """
-        with _unless_forgotten(self.store, name):
-            recorded.stop(self.store, name, timeout)
-            recorded.remove(self.store, name)
+    async def _reserve(self, service: Service, row: Row, fewer_than: int) -> bool:
+        """Add a new instance to the state; return whether there was room for it."""
+        if row.phase == "starting":
+            self._fleet.add(service, row)  # The state may tell of it before it answers.
+        added = False
+        try:
+            added = await self._fleet.state.reserve(row, min(fewer_than + len(service.of_phase("warm")), service.most))
+        finally:
+            if not added:
+                service.instances.pop(row.name, None)
+            elif row.name not in service.instances:
+                self._fleet.add(service, row)
+        return added
 
-    def kill(self, name: str) -> None:
-        """Kill a container; its record and its log stay. Nothing happens if there is none."""
-        with _unless_forgotten(self.store, name):
-            recorded.stop(self.store, name, 0.0)
+    def _new_row(self, service: Service, host: str) -> Row:
+        name = f"{service.name[:_LONGEST_NAME]}-{secrets.token_hex(4)}"
+        is_own = host == self._fleet.host.name
+        phase: Phase = "starting" if is_own else "asked"
+        port = service.definition.options.port
+        owner = self._fleet.owner if is_own else ""
+        # What its host writes later holds, whatever the time is there.
+        since = time.time() if is_own else 0.0
+        return Row(name, service.name, host, phase, service.definition.generation, "", port, since, owner)
 
-    def forget(self, name: str) -> None:
-        """Forget a container that has ended: its record and its log."""
-        with _unless_forgotten(self.store, name):
-            recorded.await_record(self.store, name)
-            # It may still be its supervisor's, which has not let go of it yet.
-            recorded.remove(self.store, name, force=True)
+    async def start(self, service: Service, row: Row) -> None:
+        """Start an instance on this host, and give it to who waits when it accepts connections."""
+        definition, began = service.definition, time.monotonic()
+        row = row._replace(port=row.port or _free_port(), address=shared_address(definition, self._fleet.host))
+        container = definition.instance(self._fleet.control, row.port)
+        try:
+            subject = await self._fleet.work(
+                partial(self._fleet.containers.start, container, row.name, definition.file)
+            )
+            executed = time.monotonic()
+            instance = self._fleet.add(service, row, subject)
+            await within(definition.options.start_timeout, instance.until_ready())
+            if row.phase == "warm":
+                await self._fleet.warming.keep(service, instance)
+            else:
+                await self._fleet.change(instance, "running")
+        except (HaconiwaError, OSError) as error:
+            await self._give_up(service, row, error)
+            return
+        service.avoided.clear()
+        self._fleet.tell("started", service, instance=row.name, start=executed - began, ready=instance.ready)
+        service.grant()
 
-    def instances(self) -> Iterator[tuple[Record, bool]]:
-        """Yield the containers that fronts have started, and whether they run."""
-        for found in recorded.find_all(self.store):
-            section = found.record.container.get("features", {}).get(FastContainer.section, {})
-            if section.get("front"):
-                yield found.record, found.state in LIVE
+    async def start_warm(self, service: Service) -> bool:
+        """Start an instance ahead on this host; return whether there was room for it."""
+        row = self._new_row(service, self._fleet.host.name)._replace(phase="warm")
+        service.warming += 1
+        try:
+            if not await self._fleet.state.reserve(row, service.most):
+                return False
+            await self.start(service, row)
+            return row.name in service.instances
+        finally:
+            service.warming -= 1
+
+    async def _give_up(self, service: Service, row: Row, error: Exception) -> None:
+        """Forget an instance that could not be started; its container, if there is one, stays to be looked at."""
+        match error:
+            case GoneError() | ProcessLookupError() | FileNotFoundError():
+                reason = "it has ended before it accepted a connection"
+            case TimeoutError():
+                reason = f"it has accepted no connection within {service.definition.options.start_timeout:g} s"
+            case _:
+                reason = reason_of(error)
+        if instance := service.instances.pop(row.name, None):
+            instance.close()
+        await self._fleet.reporting.forget(row.name)
+        service.failed(reason, row.name)
+        await self._fleet.work(partial(self._fleet.containers.kill, row.name))
+        await self._fleet.keep(row.name)
 
 
-@contextmanager
-def _unless_forgotten(store: Store, name: str) -> Iterator[None]:
-    try:
-        yield
-    except RecordError:
-        if name in store:
-            raise
+def _free_port() -> int:
+    """Return a TCP port of the host's that nobody has now."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port: int = asked.getsockname()[1]
+        return port

@@ -40,7 +40,7 @@ class Warming:
     def take(self, service: Service) -> bool:
         """Begin to use a warm instance; return whether there is one."""
         for instance in service.of_phase("warm"):
-            if instance.subject and instance.name not in service.ending:
+            if instance.subject and instance.name not in service.ending.under_way:
                 # From here on nobody else takes it.
                 instance.row = instance.row._replace(phase="starting")
                 self._fleet.begin(self._thaw(service, instance))
@@ -65,7 +65,7 @@ class Warming:
     async def fill(self, service: Service) -> None:
         """Start instances until there are as many warm ones as there are to be."""
         while self._missing(service) > 0 and not service.breaker.wait(time.monotonic()):
-            if not await self._fleet.start_warm(service):
+            if not await self._fleet.starting.start_warm(service):
                 return
 
     def _missing(self, service: Service) -> int:

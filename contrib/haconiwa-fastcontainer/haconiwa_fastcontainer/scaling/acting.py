@@ -74,7 +74,7 @@ class Scaler:
         service.wanted = int(decision.value)
         self._tell(service, decision)
         if decision.direction == "out":
-            self._fleet.attend(service)
+            self._fleet.starting.attend(service)
         elif able := [item for item in service.of_phase("running") if self._may_leave(item)]:
             leaving = min(able, key=lambda item: (item.in_flight, item.used))
             self._leaving.add(leaving.name)
@@ -85,7 +85,7 @@ class Scaler:
 
     async def _leave(self, service: Service, instance: Instance) -> None:
         try:
-            await service.end(instance, "scaled in")
+            await service.ending.end(instance, "scaled in")
         finally:
             self._leaving.discard(instance.name)
 
