@@ -4,7 +4,7 @@
 
 Starts fronts of its own on a state directory in /dev/shm. In one run are measured:
 
-- first requests to a Python server, and how much of their time is not its own start;
+- first requests to a Python server, and first requests to the same server that is started alone, in turn;
 - an nginx that answers with a line, asked with wrk for five times so many seconds: through another nginx, (a) as an
   instance behind the embedded front, and (b) as one behind an nginx that asks for instances;
 - a service of 50 ms that is asked twenty times as often from one moment to the next, until nobody waits any more;
@@ -136,13 +136,35 @@ def _first(folder: Path) -> Iterator[tuple[str, str]]:
     file = _services(folder, FIRST + 1, idle=60)
     with _front(folder, str(file)) as events:
         # The first one of all begins with the start of the supervisor.
-        seconds = [_ask(f"s{number}.example")[0] for number in range(FIRST + 1)][1:]
+        _ask("s0.example")
+        first, alone = [], []
+        for number in range(1, FIRST + 1):
+            first.append(_ask(f"s{number}.example")[0])
+            alone.append(_alone(folder))
         started = [event for event in events() if event["event"] == "started"][1:]
-    own = [event["ready"] for event in started]
-    added = [whole - ready for whole, ready in zip(seconds, own, strict=True)]
-    yield "first request, median", _ms(statistics.median(seconds))
-    yield "of which from exec until the server listens", _ms(statistics.median(own))
+    added = [whole - own for whole, own in zip(first, alone, strict=True)]
+    yield "first request, median", _ms(statistics.median(first))
+    yield "the same server alone, from fork to its first answer", _ms(statistics.median(alone))
     yield "added to that: median, most", f"{_ms(statistics.median(added))}, {_ms(max(added))}"
+    yield "of which until the command is executed", _ms(statistics.median(event["start"] for event in started))
+
+
+def _alone(folder: Path) -> float:
+    """Return for how long a server that nobody contains is waited for, and asked."""
+    environment = {**os.environ, "PORT": str(BACKEND)}
+    began = time.perf_counter()
+    process = subprocess.Popen(["/usr/bin/python3", "-S", str(folder / "server.py"), "0"], env=environment)
+    try:
+        while True:
+            try:
+                _ask("alone", BACKEND)
+            except ConnectionRefusedError:
+                time.sleep(0.0003)
+            else:
+                return time.perf_counter() - began
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _warm(folder: Path, seconds: float) -> Iterator[tuple[str, str]]:
@@ -252,10 +274,10 @@ def _nginx(folder: Path, name: str) -> Iterator[None]:
         process.wait()
 
 
-def _ask(host: str) -> tuple[float, bool]:
+def _ask(host: str, port: int = HTTP) -> tuple[float, bool]:
     """Return for how long one request waited for its answer, and whether for a start."""
     began = time.perf_counter()
-    connection = http.client.HTTPConnection("127.0.0.1", HTTP, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/", headers={"Host": host, "Connection": "close"})
     answer = connection.getresponse()
     answer.read()

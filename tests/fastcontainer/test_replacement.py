@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 from fastcontainer.fronts import HELLO, Front, until
@@ -43,6 +44,21 @@ def test_broken_new_version_leaves_the_old_one(front: Front) -> None:
     until(lambda: list(front.events("kept")), "that it is told")
     assert asked(front)[0].status == 200
     assert name in front.containers()
+
+
+def test_another_file_that_the_plan_is_made_from_replaces_instances(front: Front) -> None:
+    profile = front.folder / "profile.json"
+    allowing = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}
+    profile.write_text(json.dumps(allowing))
+    rest = f'[ns-net]\n[ns-pid]\n[seccomp]\nprofile = "{profile}"\n[no-new-privs]\n'
+    front.write("web", version(1), VERSIONS, rest)
+    front.start()
+    with load(front):
+        before = front.containers()
+        refusing = [{"names": ["swapoff"], "action": "SCMP_ACT_ERRNO"}]
+        profile.write_text(json.dumps({**allowing, "syscalls": refusing}))
+        until(lambda: list(front.events("renewed")), "that it is noticed")
+        until(lambda: len(front.containers()) == 1 and front.containers() != before, "that there is another one")
 
 
 def test_service_that_is_gone_ends(front: Front) -> None:

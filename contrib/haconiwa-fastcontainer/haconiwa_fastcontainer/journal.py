@@ -35,7 +35,13 @@ class Journal:
         told = {"time": time.time(), "event": event, "service": service, **more}
         self.counts[event, service] += 1
         if self._file:
-            self._file.write(json.dumps(told, separators=(",", ":")) + "\n")
-            self._file.flush()
+            self._write(self._file, json.dumps(told, separators=(",", ":")))
         for listener in self._listeners:
             listener(told)
+
+    def _write(self, file: TextIO, line: str) -> None:
+        try:
+            file.write(line + "\n")
+            file.flush()
+        except BrokenPipeError:
+            self._file = None  # Who has read it has gone; the services go on.

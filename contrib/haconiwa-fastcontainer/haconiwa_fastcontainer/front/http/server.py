@@ -65,7 +65,10 @@ class HttpFront:
         Args:
             connection: of a client; it does not block, and the caller closes it.
         """
-        address = connection.getpeername()[0]
+        try:
+            address = connection.getpeername()[0]
+        except OSError:
+            return  # The client has gone.
         client = Side(connection, h11.SERVER)
         self._sides.add(client)
         self._clients[address] += 1

@@ -39,7 +39,8 @@ def configuration(
     parts = [
         "# Made by `haconiwa fastcontainer nginx-config`; include it on the level `http`.",
         f"proxy_cache_path {_quoted(cache)} levels=1 keys_zone=haconiwa:1m inactive=10s use_temp_path=off;",
-        _map("$http_upgrade", "$haconiwa_connection", [('""', '""')], default="upgrade"),
+        # Who closes a connection keeps its port for a minute: instances have more of them than nginx has for each.
+        _map("$http_upgrade", "$haconiwa_connection", [('""', "close")], default="upgrade"),
         _map("$host$request_uri", "$haconiwa_quiet_path", _quiet_paths(served)),
         _map("$host:$http_user_agent", "$haconiwa_quiet_agent", _quiet_agents(served)),
         _map("$haconiwa_quiet_path$haconiwa_quiet_agent", "$haconiwa_quiet", [("00", "0")], default="1"),
@@ -93,6 +94,9 @@ def _server(served: Sequence[Definition], listen: Sequence[str], key: str, *, by
         proxy_cache haconiwa;
         proxy_cache_key "{key}";
         proxy_cache_valid 200 1s;
+        # A file that was written anew is opened anew.
+        open_file_cache max=1000 inactive=10s;
+        open_file_cache_valid 10s;
 {_ASKED}
     }}
     location = /.haconiwa/now {{
