@@ -172,11 +172,12 @@ def _opened(path: Path) -> FileIO:
 def _files(directory: Path, last: FileIO | None) -> tuple[list[FileIO], bool]:
     """Open the files that are newer than one, oldest first; tell whether that one is still there.
 
-    They may be renamed meanwhile, each to the next number: going with that, none is left out, some are met
-    twice, and for a moment one number is nobody's.
+    They may be renamed meanwhile, each to the next number, and more than once: going with that, none is left out, some
+    are met again, a newer one may be met after an older one, and for a moment one number is nobody's.
     """
-    found: list[FileIO] = []
-    is_missing = is_met = False
+    found: dict[tuple[int, int], FileIO] = {}
+    wanted = None if last is None else _identity(last)
+    is_missing = is_met = was_rotated = False
     with ExitStack() as undo:
         for number in count():
             try:
@@ -187,20 +188,32 @@ def _files(directory: Path, last: FileIO | None) -> tuple[list[FileIO], bool]:
                 is_missing = True
                 continue
             is_missing = False
-            is_met = last is not None and _is_same(file, last)
+            identity = _identity(file)
+            is_met = identity == wanted
             if is_met:
                 file.close()
                 break
-            if found and _is_same(file, found[-1]):
+            if met := found.pop(identity, None):
                 file.close()
-            else:
-                found.append(file)
+                was_rotated = True
+            # What was opened since it was met first, under a smaller number, is newer: it comes after those.
+            found[identity] = met or file
         undo.pop_all()
-    return found[::-1], is_met
+    oldest_first = [*found.values()][::-1]
+    if was_rotated:
+        # One that was removed meanwhile was not met again.
+        oldest_first.sort(key=_beginning)
+    return oldest_first, is_met
 
 
-def _is_same(one: FileIO, other: FileIO) -> bool:
-    return os.path.sameopenfile(one.fileno(), other.fileno())
+def _beginning(file: FileIO) -> bytes:
+    """Return when the first line of a file was read; after all others for one that has none yet."""
+    return os.pread(file.fileno(), _STAMP, 0) or b"~"
+
+
+def _identity(file: FileIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino
 
 
 def _parsed(line: bytes) -> Part:
