@@ -102,7 +102,7 @@ def test_no_host_gets_more_than_it_takes(make_hosts: MakeHosts) -> None:
     assert sorted(where) == sorted([hosts[0].address, hosts[1].address, *[hosts[2].address] * 4])
     with hosts[0].connect(6) as refused:
         assert refused.recv(1) == b""
-    (event,) = hosts[0].front.events("failed")
+    (event,) = hosts[0].front.events("full")
     assert event["reason"] == "no host takes another instance"
 
 

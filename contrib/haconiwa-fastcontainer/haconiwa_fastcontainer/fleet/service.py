@@ -209,8 +209,10 @@ class Service:
 
     def refuse_full(self) -> None:
         """Refuse those who wait for the first instance: no host takes another one."""
-        if not self.of_phase("running", "starting", "asked"):
-            self._refuse(RefusedError(f"{self.name}: no host takes another instance"))
+        if self.waiting and not self.of_phase(*COUNTED):
+            reason = "no host takes another instance"
+            self._fleet.tell("full", self, reason=reason)
+            self._refuse(RefusedError(f"{self.name}: {reason}"))
 
     def failed(self, reason: str, instance: str) -> None:
         """Note that an instance could not be started; who waits for the first one is told."""
