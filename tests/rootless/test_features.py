@@ -38,6 +38,7 @@ ADDED: Mapping[str, Sequence[str]] = {
 ELSEWHERE = {
     "apparmor": "test_apparmor.py",
     "cgroup": "test_cgroups.py",
+    "fastcontainer": "test_fastcontainer.py",
     "rootfs": "test_provisioning.py",
     "user-network": "test_user_network.py",
 }
