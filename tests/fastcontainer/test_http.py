@@ -242,3 +242,16 @@ def test_server_sent_events_pass_at_once(front: Front) -> None:
                 received += connection.recv(65536)
             moments.append(time.monotonic())
     assert moments[2] - moments[0] > 0.6
+
+
+def test_client_that_waits_for_100_is_told_to_go_on(recorded: Front) -> None:
+    asked(recorded)
+    with socket.create_connection(("127.0.0.1", recorded.port), timeout=30) as connection:
+        head = b"POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"after")
+        answer = connection.recv(10000)
+        while b"after" not in answer:
+            answer += connection.recv(10000)
+        assert answer.startswith(b"HTTP/1.1 200 ")

@@ -12,7 +12,7 @@ from fastcontainer.test_http import asked
 BEGINNING = b"POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 1000\r\n"
 
 
-def test_slow_heads_and_bodies_starve_nobody(front: Front) -> None:
+def test_slow_heads_starve_nobody(front: Front) -> None:
     front.write("web", HELLO, 'hosts = ["web.test"]\nconcurrency = 10')
     front.start()
     assert asked(front)[0].status == 200
@@ -29,6 +29,20 @@ def test_slow_heads_and_bodies_starve_nobody(front: Front) -> None:
         for connection in slow:
             connection.settimeout(max(0.1, deadline - time.monotonic()))
             assert connection.recv(1) == b""
+
+
+def test_slow_bodies_starve_nobody(front: Front) -> None:
+    front.write("web", HELLO, 'hosts = ["web.test"]\nconcurrency = 5\nqueue = 5')
+    front.start()
+    assert asked(front)[0].status == 200
+    with ExitStack() as opened:
+        for _ in range(50):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", front.port)))
+            connection.sendall(BEGINNING + b"\r\nthe beginning of a body")
+        for _ in range(10):
+            began = time.monotonic()
+            assert asked(front)[0].status == 200
+            assert time.monotonic() - began < 1
 
 
 def test_one_address_has_so_many_connections_and_no_more(front: Front) -> None:

@@ -6,13 +6,18 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h11
 
 from haconiwa_fastcontainer.fleet.refusals import RefusedError
 from haconiwa_fastcontainer.front.connecting import connected
-from haconiwa_fastcontainer.front.http.forwarding import request_headers, response_headers, switch_headers
+from haconiwa_fastcontainer.front.http.forwarding import (
+    plain_headers,
+    request_headers,
+    response_headers,
+    switch_headers,
+)
 from haconiwa_fastcontainer.front.http.head import BadRequestError, Request
 from haconiwa_fastcontainer.front.http.side import Side
 from haconiwa_fastcontainer.front.pump import pump
@@ -26,7 +31,8 @@ _ANSWER = 300.0
 """Seconds until an instance must have begun to answer."""
 
 _STALL = 30.0
-"""Seconds in which a client must take or send something, once it has begun with a message."""
+_AT_ONCE = 64 << 10
+"""Seconds in which a client must take what it is sent, or send so many bytes of a body, if that has as many."""
 
 
 class UnansweredError(Exception):
@@ -57,6 +63,7 @@ class Exchange:
         self._address = address
         self._watch = watch
         self._bad: BadRequestError | None = None
+        self._early: list[Any] = []
 
     async def run(self, service: Service, *, wakes: bool) -> None:
         """Get the answer of an instance.
@@ -70,10 +77,9 @@ class Exchange:
             BadRequestError: its body is none; the client was told nothing yet.
             BrokenError: the connection of the client cannot be used any more.
         """
+        await self._receive_early()
         # What may have an effect is sent once, on a connection that nobody can have closed for its age.
         may_repeat = self._request.method in _REPEATABLE and not self._request.has_body
-        if not self._request.has_body:
-            await self._client.event()  # The end of the request, which is there already.
         for attempt in range(2 if may_repeat else 1):
             use, connection = await connected(service, wakes=wakes, anew=attempt > 0 or not may_repeat)
             backend = Side(connection, h11.CLIENT)
@@ -93,6 +99,23 @@ class Exchange:
                 use.release()
         raise RefusedError(f"{use.instance.name} does not answer", status=502, instance=use.instance.name)
 
+    async def _receive_early(self) -> None:
+        """Take the beginning of the body, before an instance is kept waiting for it by a client that is slow."""
+        client, size = self._client, 0
+        if client.h11.they_are_waiting_for_100_continue:
+            await client.send(h11.InformationalResponse(status_code=100, headers=[]))
+        client.limit(_STALL)
+        while size < _AT_ONCE and not (self._early and isinstance(self._early[-1], h11.EndOfMessage)):
+            try:
+                event = await client.event()
+            except h11.RemoteProtocolError as error:
+                raise BadRequestError(str(error), error.error_status_hint) from error
+            if not isinstance(event, (h11.Data, h11.EndOfMessage)):
+                raise BrokenError
+            size += len(event.data) if isinstance(event, h11.Data) else 0
+            self._early.append(event)
+        client.deadline = math.inf
+
     async def _relay(self, backend: Side, use: Use) -> bool:
         """Hand on request and response; return whether the instance takes another request on this connection."""
         request = self._request
@@ -102,10 +125,11 @@ class Exchange:
         backend.queue(head)
         backend.limit(_ANSWER)
         uploading = None
-        if request.has_body:
+        for event in self._early:
+            # Trailers could say what a head may not.
+            backend.queue(h11.Data(data=event.data) if isinstance(event, h11.Data) else h11.EndOfMessage())
+        if not isinstance(self._early[-1], h11.EndOfMessage):
             uploading = asyncio.ensure_future(self._upload(backend))
-        else:
-            backend.queue(h11.EndOfMessage())
         try:
             if uploading is None:
                 await _unless_gone(backend)
@@ -119,12 +143,15 @@ class Exchange:
             if uploading:
                 uploading.cancel()
                 await asyncio.gather(uploading, return_exceptions=True)
-        return bool(backend.h11.our_state is h11.DONE and backend.h11.their_state is h11.DONE)
+        is_done = backend.h11.our_state is h11.DONE and backend.h11.their_state is h11.DONE
+        return is_done and not backend.taken_over()
 
     async def _upload(self, backend: Side) -> None:
-        client = self._client
+        client, left = self._client, 0
         while True:
-            client.limit(_STALL)
+            if left <= 0:
+                client.limit(_STALL)
+                left = _AT_ONCE
             try:
                 event = await client.event(backend.flush)
             except h11.RemoteProtocolError as error:
@@ -132,9 +159,9 @@ class Exchange:
                 backend.break_off()
                 return
             if isinstance(event, h11.Data):
+                left -= len(event.data)
                 backend.queue(h11.Data(data=event.data))
             elif isinstance(event, h11.EndOfMessage):
-                # Trailers could say what a head may not.
                 await backend.send(h11.EndOfMessage())
                 client.deadline = math.inf
                 return
@@ -156,7 +183,7 @@ class Exchange:
             try:
                 event = await backend.event(flush)
             except (h11.RemoteProtocolError, OSError) as error:
-                raise self._broken(backend, began=began) from error
+                raise self._broken(backend, use, began=began) from error
             match event:
                 case h11.InformationalResponse(status_code=101) if self._request.upgrades:
                     headers = switch_headers(list(event.headers), cold=use.cold, waited=use.waited)
@@ -165,7 +192,8 @@ class Exchange:
                     return True
                 case h11.InformationalResponse():
                     if not self._request.is_old and event.status_code != 101:
-                        client.queue(h11.InformationalResponse(status_code=event.status_code, headers=[]))
+                        headers = plain_headers(list(event.headers))
+                        client.queue(h11.InformationalResponse(status_code=event.status_code, headers=headers))
                 case h11.Response():
                     began = True
                     # From here on it may take as long as it wants: what it sends may be a stream of events.
@@ -183,14 +211,17 @@ class Exchange:
                     await flush()
                     return False
                 case _:
-                    raise self._broken(backend, began=began)
+                    raise self._broken(backend, use, began=began)
 
-    def _broken(self, backend: Side, *, began: bool) -> Exception:
+    def _broken(self, backend: Side, use: Use, *, began: bool) -> Exception:
         if began:
             return BrokenError()
         if self._bad:
             return self._bad
-        return UnansweredError() if backend.is_silent else BrokenError()
+        if backend.is_silent:
+            return UnansweredError()
+        name = use.instance.name
+        return RefusedError(f"{name} has answered what is no HTTP/1.1", status=502, instance=name)
 
     async def _switch(self, backend: Side) -> None:
         """Hand on what both sides say in another protocol, until they have ended."""

@@ -17,7 +17,7 @@ _OF_THE_CONNECTION = {
     b"transfer-encoding",
     b"upgrade",
 }
-_OF_THE_FRONT = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+_OF_THE_FRONT = {b"expect", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 _COLD_START = b"x-haconiwa-cold-start"
 
 
@@ -55,8 +55,15 @@ def response_headers(headers: Headers, *, cold: bool, waited: float) -> Headers:
         waited: seconds that it has waited.
     """
     dropped = {_COLD_START} | _named([value for name, value in headers if name == b"connection"])
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        dropped.add(b"content-length")  # Which counts for nothing then (RFC 9112, 6.3).
     kept = [(name, value) for name, value in headers if name not in dropped]
     return [*kept, *_of_the_start(cold=cold, waited=waited)]
+
+
+def plain_headers(headers: Headers) -> Headers:
+    """Return headers without those of the connection."""
+    return [(name, value) for name, value in headers if name not in _OF_THE_CONNECTION]
 
 
 def switch_headers(headers: Headers, *, cold: bool, waited: float) -> Headers:
