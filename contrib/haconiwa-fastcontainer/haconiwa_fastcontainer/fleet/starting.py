@@ -122,7 +122,7 @@ class Starting:
             else:
                 await self._fleet.change(instance, "running")
         except (HaconiwaError, OSError) as error:
-            await self._give_up(service, row, error)
+            await self.give_up(service, row, error)
             return
         service.avoided.clear()
         self._fleet.tell("started", service, instance=row.name, start=executed - began, ready=instance.ready)
@@ -140,7 +140,7 @@ class Starting:
         finally:
             service.warming -= 1
 
-    async def _give_up(self, service: Service, row: Row, error: Exception) -> None:
+    async def give_up(self, service: Service, row: Row, error: Exception) -> None:
         """Forget an instance that could not be started; its container, if there is one, stays to be looked at."""
         match error:
             case GoneError() | ProcessLookupError() | FileNotFoundError():

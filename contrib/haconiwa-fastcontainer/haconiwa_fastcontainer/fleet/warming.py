@@ -56,7 +56,12 @@ class Warming:
         await self._fleet.work(partial(_set_frozen, self._fleet.containers.store, instance.name, False))
 
     async def _thaw(self, service: Service, instance: Instance) -> None:
-        await self.thaw(instance)
+        try:
+            await self.thaw(instance)
+        except (HaconiwaError, OSError) as error:
+            # Nobody else notices that it has ended: it counts as one that is being started.
+            await self._fleet.starting.give_up(service, instance.row, error)
+            return
         await self._fleet.change(instance, "running")
         self._fleet.tell("thawed", service, instance=instance.name)
         service.grant()
