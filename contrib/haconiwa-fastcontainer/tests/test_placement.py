@@ -41,10 +41,10 @@ def test_only_what_has_room_and_is_reached_is_chosen(hosts: list[Host], anywhere
 
 
 @given(hosts_of_any_kind, st.randoms())
-def test_order_does_not_matter(hosts: list[Host], random: object) -> None:
+def test_order_does_not_matter(hosts: list[Host], random: Random) -> None:
     own = own_of(hosts)
     mixed = list(hosts)
-    random.shuffle(mixed)  # type: ignore[attr-defined]
+    random.shuffle(mixed)
     assert place(own, hosts, anywhere=True) == place(own, mixed, anywhere=True)
 
 

@@ -20,24 +20,28 @@ class NotReadyError(HaconiwaError):
     """A container has not become ready in its time, or has ended before; the message says what was missing."""
 
 
-class Subject(Protocol):
+class Entered(Protocol):
+    """A process whose network namespace is entered."""
+
+    @property
+    def pid(self) -> int:
+        """On the host."""
+
+    @property
+    def started(self) -> int:
+        """When it was started, in clock ticks since boot."""
+
+    @property
+    def pidfd(self) -> int:
+        """Its descriptor."""
+
+
+class Subject(Entered, Protocol):
     """The container that is waited for, as its supervisor knows it."""
 
     @property
     def name(self) -> str:
         """Of the instance."""
-
-    @property
-    def pid(self) -> int:
-        """Of the first process, on the host."""
-
-    @property
-    def started(self) -> int:
-        """When that was started, in clock ticks since boot."""
-
-    @property
-    def pidfd(self) -> int:
-        """Descriptor of that process."""
 
     @property
     def group(self) -> tuple[str, ...]:

@@ -7,29 +7,12 @@ import os
 import socket
 import subprocess
 import sys
-from typing import Protocol
 
 from haconiwa_core.linux.calls import Call
 from haconiwa_core.linux.constants import CLONE_NEWNET
 from haconiwa_core.linux.host import start_time, system_call
-from haconiwa_supervision.readiness import inside
+from haconiwa_supervision.readiness import Entered, inside
 from haconiwa_supervision.threads import in_own_thread
-
-
-class Entered(Protocol):
-    """A process whose network namespace is entered."""
-
-    @property
-    def pid(self) -> int:
-        """On the host."""
-
-    @property
-    def started(self) -> int:
-        """When it was started, in clock ticks since boot."""
-
-    @property
-    def pidfd(self) -> int:
-        """Its descriptor."""
 
 
 def is_shared(subject: Entered) -> bool:
