@@ -1,5 +1,7 @@
 """On which host an instance is started."""
 
+from random import Random
+
 from haconiwa_fastcontainer.fleet.placement import place
 from haconiwa_fastcontainer.state import Host
 from hypothesis import given, strategies as st
